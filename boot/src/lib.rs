@@ -1,0 +1,2 @@
+//! The parts of the loaders that need no machine.
+#![no_std]

@@ -1,0 +1,2 @@
+//! ACPI tables from bytes: processors, nodes and persistent ranges.
+#![no_std]

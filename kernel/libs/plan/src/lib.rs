@@ -1,0 +1,2 @@
+//! Where everything goes: memory map and topology to placement.
+#![no_std]

@@ -1,0 +1,2 @@
+//! Allocation workloads, their oracle and the crash ledger.
+#![no_std]

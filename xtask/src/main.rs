@@ -1,0 +1,2 @@
+//! Builds, runs, tests and judges Perennial.
+fn main() {}
