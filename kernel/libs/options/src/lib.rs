@@ -1,0 +1,233 @@
+//! The kernel's command line.
+//!
+//! A person edits it in a text file on the boot volume, possibly with an editor
+//! of another operating system, and a typing error there must neither stop the
+//! boot nor pass unnoticed. So reading never fails: a word that is not
+//! understood leaves the default in force and is reported with the words that
+//! would have been. Permission to write is the one thing that is never assumed.
+//!
+//! Words are separated by blanks, `#` comments to the end of the line, and the
+//! last of two contradicting words wins.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod read;
+mod words;
+
+use core::fmt;
+
+use frame::PhysRange;
+
+/// Everything that the command line decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Seed of everything random in the run (`seed=`).
+    pub seed: u64,
+    /// Crash cycles to go through (`cycles=`).
+    pub cycles: u32,
+    /// Most processors to start, all by default (`cpus=`).
+    pub cpus: Option<u32>,
+    /// Whether to run the small sizes (`quick`).
+    pub quick: bool,
+    /// What may be formatted (`pmem.format=`).
+    pub format: Format,
+    /// DRAM that stands in for persistent memory (`pmem.emulate=SIZE@ADDRESS`).
+    pub emulate: Option<PhysRange>,
+    /// The parts of the job to do (`run=`).
+    pub run: Parts,
+    /// How to break down, for tests of the host's side (`break=`).
+    pub fault: Fault,
+    /// Whether to show commentary on the screen (`framebuffer=`).
+    pub framebuffer: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            cycles: 5,
+            cpus: None,
+            quick: false,
+            format: Format::Never,
+            emulate: None,
+            run: Parts::ALL,
+            fault: Fault::None,
+            framebuffer: true,
+        }
+    }
+}
+
+impl Options {
+    /// Reads the command line; calls `complain` for each word that it ignores.
+    pub fn parse<'t>(text: &'t str, mut complain: impl FnMut(Complaint<'t>)) -> Self {
+        let mut options = Self::default();
+        for (key, value) in words::words(text) {
+            if let Err(complaint) = options.set(key, value) {
+                complain(complaint);
+            }
+        }
+        options
+    }
+
+    fn set<'t>(&mut self, key: &'t str, value: Option<&'t str>) -> Result<(), Complaint<'t>> {
+        let wrong = |expected| {
+            move || Complaint::Value {
+                key,
+                value: value.unwrap_or(""),
+                expected,
+            }
+        };
+        match key {
+            "seed" => self.seed = read::number(value).ok_or_else(wrong("a number"))?,
+            "cycles" => self.cycles = read::count(value).ok_or_else(wrong("a number"))?,
+            "cpus" => {
+                let cpus = read::count(value).filter(|cpus| *cpus > 0);
+                self.cpus = Some(cpus.ok_or_else(wrong("a number from 1"))?);
+            }
+            "quick" => self.quick = read::switch(value).ok_or_else(wrong("on, off"))?,
+            "framebuffer" => self.framebuffer = read::switch(value).ok_or_else(wrong("on, off"))?,
+            "pmem.format" => {
+                self.format = Format::named(value).ok_or_else(wrong("none, blank, any"))?;
+            }
+            "pmem.emulate" => {
+                let range = read::size_at(value).ok_or_else(wrong("SIZE@ADDRESS"))?;
+                self.emulate = Some(range);
+            }
+            "run" => {
+                self.run = Parts::named(value).ok_or_else(wrong("selftest,crash,bench"))?;
+            }
+            "break" => {
+                self.fault = Fault::named(value).ok_or_else(wrong("none, panic, hang, silent"))?;
+            }
+            _ => return Err(Complaint::Key { key }),
+        }
+        Ok(())
+    }
+}
+
+/// The keys that exist.
+pub const KEYS: &str =
+    "seed, cycles, cpus, quick, framebuffer, pmem.format, pmem.emulate, run, break";
+
+/// What may be formatted. A region that is ready and ours never is: it is
+/// recovered, whatever the command line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Nothing.
+    Never,
+    /// What is blank, or was left unfinished by us.
+    Blank,
+    /// Also what holds the content of others.
+    Any,
+}
+
+impl Format {
+    fn named(value: Option<&str>) -> Option<Self> {
+        match value? {
+            "none" => Some(Self::Never),
+            "blank" => Some(Self::Blank),
+            "any" => Some(Self::Any),
+            _ => None,
+        }
+    }
+}
+
+/// The parts of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Checks of the kernel itself.
+    pub selftest: bool,
+    /// Crash cycles.
+    pub crash: bool,
+    /// Benchmarks.
+    pub bench: bool,
+}
+
+impl Parts {
+    /// The whole job.
+    pub const ALL: Self = Self {
+        selftest: true,
+        crash: true,
+        bench: true,
+    };
+
+    fn named(value: Option<&str>) -> Option<Self> {
+        let mut parts = Self {
+            selftest: false,
+            crash: false,
+            bench: false,
+        };
+        for name in value?.split(',') {
+            match name {
+                "selftest" => parts.selftest = true,
+                "crash" => parts.crash = true,
+                "bench" => parts.bench = true,
+                _ => return None,
+            }
+        }
+        Some(parts)
+    }
+}
+
+/// A way to break down on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not at all.
+    None,
+    /// A panic.
+    Panic,
+    /// Silence without end.
+    Hang,
+    /// Power off without a verdict.
+    Silent,
+}
+
+impl Fault {
+    fn named(value: Option<&str>) -> Option<Self> {
+        match value? {
+            "none" => Some(Self::None),
+            "panic" => Some(Self::Panic),
+            "hang" => Some(Self::Hang),
+            "silent" => Some(Self::Silent),
+            _ => None,
+        }
+    }
+}
+
+/// Why a word was ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complaint<'t> {
+    /// No option has this name.
+    Key {
+        /// The name.
+        key: &'t str,
+    },
+    /// The option exists, but not with this value.
+    Value {
+        /// Name of the option.
+        key: &'t str,
+        /// What was given, empty where nothing was.
+        value: &'t str,
+        /// What may be given.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for Complaint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { key } => write!(f, "unknown option {key:?} ignored; known are {KEYS}"),
+            Self::Value {
+                key,
+                value,
+                expected,
+            } => write!(
+                f,
+                "value {value:?} of option {key} ignored; possible: {expected}"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
