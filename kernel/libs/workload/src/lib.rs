@@ -17,6 +17,7 @@
 extern crate std;
 
 mod alloc;
+pub mod baseline;
 pub mod bench;
 mod dice;
 #[cfg(test)]

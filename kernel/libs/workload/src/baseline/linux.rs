@@ -5,9 +5,9 @@
 //!
 //! | here | Linux | cost |
 //! |---|---|---|
-//! | [`Zone::areas`] under a ticket lock | `zone->lock`, `zone->free_area` | lock 1 C when nobody else wants it, else the line travels; 1–2 lines of [`Page`] a split or merge |
-//! | [`PerCpu`] | `struct per_cpu_pages`, taken by `spin_trylock` since 6.1 | 1 C a call, private line |
-//! | the same, [`Guard::Interrupts`] | until 6.0: interrupts off | nothing here (`cli`/`sti` are not for user mode) |
+//! | [`Zone`]: free areas under a ticket lock | `zone->lock`, `zone->free_area` | lock 1 C when nobody else wants it, else the line travels; 1–2 lines of [`Page`] a split or merge |
+//! | [`Handle`]: lists of its own | `struct per_cpu_pages`, taken by `spin_trylock` since 6.1 | 1 C a call, private line |
+//! | the same with [`Guard::Interrupts`] | until 6.0: interrupts off | nothing here (`cli`/`sti` are not for user mode) |
 //! | refill with [`BATCH`] frames | `rmqueue_bulk` | 1 C and 63 splits for 63 calls |
 //! | return above the high mark | `free_pcppages_bulk`, `nr_pcp_free` | 1 C and up to `high` merges, for as many calls |
 //!
@@ -24,7 +24,7 @@
 use frame::{FRAME_SIZE, FrameId, Order};
 use spin::mutex::{SpinMutex, TicketMutex};
 
-use super::buddy::{FreeAreas, LARGEST};
+use super::buddy::FreeAreas;
 use super::page::{List, Page};
 use crate::FrameAlloc;
 
@@ -206,5 +206,147 @@ impl Handle<'_, '_> {
             Some(list) => self.with_lists(|lists, zone| lists.get(zone, order, list)),
             None => self.zone.areas.lock().take(self.zone.pages, order),
         }
+    }
+}
+
+/// A block that is not in the zone. Nothing else is checked, as in Linux, where
+/// freeing twice corrupts the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotInZone {
+    /// First frame of the block.
+    pub frame: FrameId,
+}
+
+impl FrameAlloc for Handle<'_, '_> {
+    type Error = NotInZone;
+
+    #[inline]
+    fn get(&mut self, order: Order) -> Option<FrameId> {
+        self.take(order)
+            .or_else(|| {
+                // Linux: `drain_all_pages` in direct reclaim; what is in other
+                // processors' lists is theirs to drain here.
+                self.drain();
+                self.take(order)
+            })
+            .map(|frame| FrameId(frame as usize))
+    }
+
+    #[inline]
+    fn put(&mut self, frame: FrameId, order: Order) -> Result<(), NotInZone> {
+        let index = u32::try_from(frame.0).map_err(|_| NotInZone { frame })?;
+        if frame.0 + order.frames() > self.zone.pages.len() {
+            return Err(NotInZone { frame });
+        }
+        match list_of(order) {
+            Some(list) => self.with_lists(|lists, zone| lists.put(zone, index, order, list)),
+            None => {
+                let zone = self.zone;
+                zone.areas.lock().give(zone.pages, index, order);
+            }
+        }
+        Ok(())
+    }
+
+    /// Linux: `drain_pages`.
+    fn drain(&mut self) {
+        self.with_lists(|lists, zone| lists.give_back(zone, lists.frames));
+    }
+}
+
+impl Drop for Handle<'_, '_> {
+    fn drop(&mut self) {
+        self.drain();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::baseline::buddy::LARGEST;
+
+    fn pages(count: usize) -> Vec<Page> {
+        (0..count).map(|_| Page::new()).collect()
+    }
+
+    fn order(exponent: u8) -> Order {
+        Order::new(exponent).expect("an order")
+    }
+
+    #[test]
+    fn every_frame_is_handed_out_once_whoever_asks() {
+        let pages = pages(4096);
+        let zone = Zone::new(&pages, 2);
+        let mut handles = [zone.handle(Guard::Lock), zone.handle(Guard::Interrupts)];
+        let mut seen = std::vec![false; 4096];
+        for i in 0.. {
+            let Some(frame) = handles[i % 2].get(Order::FRAME) else {
+                break;
+            };
+            assert!(!std::mem::replace(&mut seen[frame.0], true), "{frame:?}");
+        }
+        // What is left can only be in the list of the other processor.
+        let left = seen.iter().filter(|&&seen| !seen).count();
+        assert!(left <= BATCH, "{left}");
+    }
+
+    #[test]
+    fn all_orders_come_back_whole() {
+        let pages = pages(1 << 14);
+        let zone = Zone::new(&pages, 1);
+        let mut handle = zone.handle(Guard::Lock);
+        for exponent in 0..=LARGEST {
+            let blocks: Vec<FrameId> = (0..8)
+                .map(|_| handle.get(order(exponent)).expect("a free block"))
+                .collect();
+            for block in blocks {
+                assert!(block.is_aligned(order(exponent)));
+                handle.put(block, order(exponent)).expect("a block");
+            }
+        }
+        handle.drain();
+        assert_eq!(zone.free_frames(), 1 << 14);
+        assert_eq!(zone.free_blocks(order(LARGEST)), 16);
+    }
+
+    #[test]
+    fn a_processor_keeps_no_more_than_the_high_mark() {
+        let pages = pages(1 << 14);
+        let zone = Zone::new(&pages, 1);
+        let mut handle = zone.handle(Guard::Lock);
+        let taken: Vec<FrameId> = (0..8192)
+            .map(|_| handle.get(Order::FRAME).expect("a free frame"))
+            .collect();
+        for frame in taken {
+            handle.put(frame, Order::FRAME).expect("a frame");
+            assert!((1 << 14) - zone.free_frames() <= 8192 + zone.high);
+        }
+        assert!((1 << 14) - zone.free_frames() <= zone.high);
+        drop(handle);
+        assert_eq!(zone.free_frames(), 1 << 14);
+    }
+
+    #[test]
+    fn a_huge_frame_is_found_behind_frames_in_the_own_lists() {
+        let pages = pages(512);
+        let zone = Zone::new(&pages, 1);
+        let mut handle = zone.handle(Guard::Lock);
+        let frame = handle.get(Order::FRAME).expect("a free frame");
+        handle.put(frame, Order::FRAME).expect("a frame");
+        assert_eq!(handle.get(Order::HUGE), Some(FrameId(0)));
+        assert_eq!(handle.get(Order::FRAME), None);
+    }
+
+    #[test]
+    fn a_block_past_the_end_is_refused() {
+        let pages = pages(100);
+        let zone = Zone::new(&pages, 1);
+        let mut handle = zone.handle(Guard::Lock);
+        let frame = FrameId(96);
+        let refused = Err(NotInZone { frame });
+        assert_eq!(handle.put(frame, order(3)), refused);
     }
 }
