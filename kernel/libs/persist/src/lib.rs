@@ -1,2 +1,91 @@
 //! What it takes to make a store durable, as a trait.
+//!
+//! Whether a store survives a power failure depends on the machine: with caches
+//! that the platform flushes (eADR) it does as soon as it is visible, with a
+//! flushed memory controller only (ADR) once its cache line has been written
+//! back and fenced, and in ordinary memory never. A data structure that is to
+//! live on all three says *what must be durable before what*, through
+//! [`Persist`], and the machine decides what that costs: nothing for
+//! [`Volatile`] and [`Eadr`], one instruction a line and a fence for [`Adr`].
+//!
+//! The same trait is the place where checkers look in: [`Observed`] reports
+//! every flush, fence and atomic access to a callback, which may count them,
+//! keep a model of the medium, hand over to another thread, or end the world.
+//!
+//! The only unsafe code is in `x86`: the instructions themselves.
 #![no_std]
+#![deny(unsafe_code)]
+
+mod domain;
+mod observed;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use core::sync::atomic::AtomicU64;
+
+pub use domain::{Domain, Eadr, ModelledAdr, Volatile};
+pub use observed::{Event, Observed};
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Adr, Clflush, Clflushopt, Clwb, FlushInstruction, WriteBack};
+
+/// Bytes in a cache line, the unit that reaches the medium.
+pub const LINE_BYTES: usize = 64;
+
+/// How a platform makes stores durable.
+///
+/// A store is durable on every platform once [`flush`](Self::flush) has been
+/// called on it and then [`fence`](Self::fence), in the same thread. It *may*
+/// become durable at any time before that, in any order: whoever needs an order
+/// fences in between.
+pub trait Persist {
+    /// What the platform saves when power fails.
+    ///
+    /// A constant, so that steps which only a weaker domain needs vanish from
+    /// the others' code.
+    const DOMAIN: Domain;
+
+    /// Starts to write back every cache line that holds a byte of `value`.
+    fn flush<T: ?Sized>(&self, value: &T);
+
+    /// Returns once everything flushed before is durable.
+    fn fence(&self);
+
+    /// Is called before each atomic access to memory that can be shared.
+    ///
+    /// Real platforms do nothing here, and the call vanishes. A checker may
+    /// switch threads or stop the program: the access has not happened yet.
+    #[inline(always)]
+    fn before(&self, access: Access, word: &AtomicU64) {
+        let _ = (access, word);
+    }
+}
+
+/// A kind of atomic access, as [`Persist::before`] announces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Reads the word.
+    Load,
+    /// Overwrites the word.
+    Store,
+    /// Reads and writes the word in one step; a failed compare-exchange too.
+    Update,
+}
+
+impl<P: Persist> Persist for &P {
+    const DOMAIN: Domain = P::DOMAIN;
+
+    #[inline(always)]
+    fn flush<T: ?Sized>(&self, value: &T) {
+        (**self).flush(value);
+    }
+
+    #[inline(always)]
+    fn fence(&self) {
+        (**self).fence();
+    }
+
+    #[inline(always)]
+    fn before(&self, access: Access, word: &AtomicU64) {
+        (**self).before(access, word);
+    }
+}
