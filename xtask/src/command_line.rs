@@ -1,0 +1,139 @@
+//! The kernel's command line, as a run writes it.
+
+use crate::options::{Fault, Size, name_of};
+
+/// What a run asks of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandLine {
+    /// Seed of everything random.
+    pub(crate) seed: u64,
+    /// Crash cycles.
+    pub(crate) cycles: u32,
+    /// Whether to run the small sizes.
+    pub(crate) quick: bool,
+    /// The parts of the job, all where empty.
+    pub(crate) parts: String,
+    /// What may be formatted.
+    pub(crate) format: Permission,
+    /// DRAM that stands in for persistent memory: size and address.
+    pub(crate) emulate: Option<(Size, Size)>,
+    /// A fault to commit.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What the kernel may format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permission {
+    /// Nothing: the file was given by the user.
+    None,
+    /// Blank regions: the file was made by this run.
+    Blank,
+    /// Anything: the user said so.
+    Any,
+}
+
+impl CommandLine {
+    fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            format!("seed={}", self.seed),
+            format!("cycles={}", self.cycles),
+        ];
+        if self.quick {
+            words.push("quick".into());
+        }
+        if !self.parts.is_empty() {
+            words.push(format!("run={}", self.parts));
+        }
+        match self.format {
+            Permission::None => {}
+            Permission::Blank => words.push("pmem.format=blank".into()),
+            Permission::Any => words.push("pmem.format=any".into()),
+        }
+        if let Some((size, address)) = self.emulate {
+            words.push(format!("pmem.emulate={size}@{address}"));
+        }
+        if let Some(fault) = self.fault {
+            words.push(format!("break={}", name_of(&fault)));
+        }
+        words
+    }
+
+    /// The words on one line.
+    pub(crate) fn line(&self) -> String {
+        self.words().join(" ")
+    }
+
+    /// The words as a file that a person can edit.
+    pub(crate) fn text(&self) -> String {
+        let words = self.words().join("\n");
+        format!(
+            "# What Perennial does, one word a line; `#` starts a comment.\n\
+             # It names the words that it knows where it meets one that it does not.\n\
+             {words}\n"
+        )
+    }
+}
+
+/// The stand-in for persistent memory in so much DRAM: an eighth of it, above
+/// the first quarter, where neither firmware nor kernel lie.
+pub(crate) fn stand_in(memory: Size) -> (Size, Size) {
+    const HUGE_PAGE: u64 = 2 << 20;
+    let part = |divisor: u64| {
+        let bytes = memory.as_bytes() / divisor;
+        Size::bytes(bytes - bytes % HUGE_PAGE)
+    };
+    (part(8), part(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use options::{Format, Options};
+
+    use super::*;
+
+    fn everything() -> CommandLine {
+        CommandLine {
+            seed: u64::MAX,
+            cycles: 7,
+            quick: true,
+            parts: "crash,bench".into(),
+            format: Permission::Any,
+            emulate: Some(stand_in(Size::mib(2048))),
+            fault: Some(Fault::Hang),
+        }
+    }
+
+    #[test]
+    fn the_kernel_understands_every_word() {
+        let line = everything().line();
+        let read = Options::parse(&line, |word| panic!("{word:?} in {line}"));
+        assert_eq!((read.seed, read.cycles, read.quick), (u64::MAX, 7, true));
+        assert_eq!(read.format, Format::Any);
+        assert!(read.run.crash && read.run.bench && !read.run.selftest);
+        assert_eq!(read.fault, options::Fault::Hang);
+        assert!(read.emulate.is_some());
+    }
+
+    #[test]
+    fn the_file_and_the_line_say_the_same() {
+        let read = |text: &str| Options::parse(text, |word| panic!("{word:?} in {text}"));
+        assert_eq!(read(&everything().text()), read(&everything().line()));
+    }
+
+    #[test]
+    fn a_file_of_the_users_is_never_formatted_unasked() {
+        let line = CommandLine {
+            format: Permission::None,
+            ..everything()
+        }
+        .line();
+        let read = Options::parse(&line, |word| panic!("{word:?} in {line}"));
+        assert_eq!(read.format, Format::Never);
+    }
+
+    #[test]
+    fn the_stand_in_of_the_default_machine_is_a_quarter_gibibyte() {
+        let (size, address) = stand_in(Size::mib(2048));
+        assert_eq!((size, address), (Size::mib(256), Size::mib(512)));
+    }
+}
