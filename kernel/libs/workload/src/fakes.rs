@@ -1,7 +1,10 @@
 //! Machines and allocators for tests: simple ones that are right, and wrappers
 //! that make them wrong in one way each.
 
+use core::any::Any;
 use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::boxed::Box;
 use std::sync::{Barrier, Mutex};
 use std::time::Instant;
 use std::vec;
@@ -221,5 +224,38 @@ impl<A: FrameAlloc> FrameAlloc for Counting<'_, A> {
 
     fn drain(&mut self) {
         self.alloc.drain();
+    }
+}
+
+/// A power supply that fails at a certain step of all threads together.
+pub(crate) struct PowerCut {
+    steps: AtomicU64,
+    at: u64,
+}
+
+struct Cut;
+
+impl PowerCut {
+    /// Fails at the given step.
+    pub(crate) fn at(at: u64) -> Self {
+        let steps = AtomicU64::new(0);
+        Self { steps, at }
+    }
+
+    /// Returns whether the power is off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.steps.load(Ordering::SeqCst) >= self.at
+    }
+
+    /// Does not return once the power is off: the thread ends where it is.
+    pub(crate) fn step(&self) {
+        if self.steps.fetch_add(1, Ordering::SeqCst) >= self.at {
+            std::panic::resume_unwind(Box::new(Cut));
+        }
+    }
+
+    /// Returns whether a thread ended for lack of power.
+    pub(crate) fn caused(payload: &Box<dyn Any + Send>) -> bool {
+        payload.is::<Cut>()
     }
 }

@@ -19,11 +19,14 @@ extern crate std;
 mod alloc;
 pub mod baseline;
 pub mod bench;
+pub mod crash;
 mod dice;
 #[cfg(test)]
 mod fakes;
+pub mod ledger;
 mod machine;
 pub mod oracle;
+pub mod stamp;
 
 pub use alloc::FrameAlloc;
 pub use machine::Machine;
