@@ -12,12 +12,23 @@
 
 use core::fmt;
 
+use frame::PhysRange;
+
 use super::structure::{Control, Map, Range};
 
 /// The name of a range, printed as 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct RegionId(pub u64);
+
+impl RegionId {
+    /// Returns a name for memory that has nothing but its addresses, such as
+    /// DRAM that stands in for persistent memory.
+    pub fn of_addresses(range: PhysRange) -> Self {
+        let hash = Fnv::START.number(range.start().0);
+        Self(hash.number(range.len_bytes()).finish())
+    }
+}
 
 impl fmt::Display for RegionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
