@@ -1,2 +1,76 @@
-//! A lock- and log-free page-frame allocator whose lower tables can live in persistent memory.
+//! A lock- and log-free page-frame allocator whose lower tables can live in
+//! persistent memory.
+//!
+//! A kernel that keeps its page frames in persistent memory has to know, after
+//! any crash, which of them are in use. LLFree (Wrenger et al., USENIX ATC 2023)
+//! answers that without a log and without a lock: its whole hard state is one
+//! bit a frame and one small entry a huge frame, and each step from one valid
+//! state to the next is a single compare-exchange. Whatever a crash leaves
+//! behind is a valid state; recovery counts bits.
+//!
+//! ```text
+//! Local   one a processor   which trees it takes from            not shared
+//! upper   one word a tree   how many frames are free, who uses it   DRAM, rebuilt at boot
+//! lower   one entry (u16) and one line of bits (512) a huge frame   DRAM or persistent memory
+//! ```
+//!
+//! A [`Zone`] owns the tables of one range of frames, in memory that the caller
+//! gives it; nothing is allocated here. All its methods take `&self`. Frames are
+//! taken and returned through a [`Local`], of which each processor has its own.
+//! Orders 0 to [`Zone::MAX_ORDER`] are served: up to half a huge frame from the
+//! bits, a huge frame (2 MiB) and a pair of them from the entries alone.
+//!
+//! ```
+//! use frame::Order;
+//! use llfree::{Layout, Memory, Zone};
+//! use persist::Volatile;
+//!
+//! #[repr(align(64))]
+//! struct Tables([u8; 4096]);
+//! let (mut lower, mut upper) = (Tables([0; 4096]), Tables([0; 4096]));
+//!
+//! let frames = 4 * 512; // 8 MiB
+//! let size = Layout::for_frames(frames, 1);
+//! let memory = Memory {
+//!     lower: &mut lower.0[..size.lower_bytes],
+//!     upper: &mut upper.0[..size.upper_bytes],
+//! };
+//! let zone: Zone<'_, Volatile> = Zone::create(frames, 1, memory, Volatile).unwrap();
+//! let mut local = zone.local(0).unwrap();
+//! let frame = local.get(Order::FRAME).unwrap();
+//! let huge = local.get(Order::HUGE).unwrap();
+//! assert_eq!(zone.stats().free, frames - 1 - 512);
+//! local.put(frame, Order::FRAME).unwrap();
+//! local.put(huge, Order::HUGE).unwrap();
+//! ```
+//!
+//! The invariant that everything rests on: *a count is taken before the bits it
+//! stands for, and given back after them*, on both levels. So a tree never
+//! promises more than its entries hold, an entry never more than its bits.
+//!
+//! The only unsafe code is in `cell`: caller-owned bytes seen as atomic words.
 #![no_std]
+#![deny(unsafe_code)]
+
+mod cell;
+mod entry;
+mod error;
+mod layout;
+mod local;
+mod lower;
+pub mod media;
+mod policy;
+mod query;
+mod row;
+mod shape;
+mod tree;
+mod validate;
+mod zone;
+
+pub use error::{GetError, LocalError, PutError, ZoneError};
+pub use layout::{Layout, Memory};
+pub use local::Local;
+pub use lower::Recovery;
+pub use query::{HugeState, Stats};
+pub use validate::Inconsistency;
+pub use zone::Zone;

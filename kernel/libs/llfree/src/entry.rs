@@ -1,0 +1,137 @@
+//! Entries: what is known of a huge frame without looking at its bits.
+//!
+//! An entry is 16 bits: either the number of its frames that are free, or a
+//! state in which the bits don't count. The count is soft, it can be recounted;
+//! [`HUGE`] is the hard part. Four neighbouring entries share a word that is
+//! only accessed whole, so a pair of huge frames changes hands in one step, all
+//! or nothing, also in a crash.
+//!
+//! ```text
+//!           get                       put, first part
+//! all free ─────► HUGE ─► FREEING ─► all free
+//!                  └────► SPLITTING ─► SPLIT_DONE ─► 0 ─► 1 … all free
+//! ```
+//!
+//! FREEING and SPLIT_DONE only occur where durability takes flushes. The value
+//! `0x8004` is kept for the members of giant frames.
+
+use persist::Persist;
+
+use crate::cell::Cell;
+
+/// The largest value that is a count.
+pub(crate) const MAX_COUNT: u16 = 0x7fff;
+
+/// Allocated as a whole; all bits are clear.
+pub(crate) const HUGE: u16 = 0x8000;
+/// Being freed as a whole: nobody may take it before that is durable.
+pub(crate) const FREEING: u16 = 0x8001;
+/// Allocated as a whole, while one processor sets its bits.
+pub(crate) const SPLITTING: u16 = 0x8002;
+/// All bits are durably set; the count comes next.
+pub(crate) const SPLIT_DONE: u16 = 0x8003;
+
+/// Entries in a word.
+pub(crate) const QUAD: usize = 4;
+
+/// One entry, or the first of an aligned pair, within its word.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    quad: &'a Cell,
+    shift: u32,
+}
+
+impl<'a> Entry<'a> {
+    /// Returns the entry of this huge frame.
+    #[inline(always)]
+    pub(crate) fn of(quads: &'a [Cell], huge: usize) -> Option<Self> {
+        let quad = quads.get(huge / QUAD)?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 48")]
+        let shift = (huge % QUAD * 16) as u32;
+        Some(Self { quad, shift })
+    }
+
+    /// Reads the entry.
+    #[inline(always)]
+    pub(crate) fn load(self, persist: &impl Persist) -> u16 {
+        self.part_of(self.quad.load(persist))
+    }
+
+    /// Starts to make the entry durable.
+    #[inline(always)]
+    pub(crate) fn flush(self, persist: &impl Persist) {
+        persist.flush(self.quad);
+    }
+
+    /// Replaces the entry by what `step` makes of it and returns what it was, or
+    /// leaves it and returns it as the error once `step` refuses.
+    #[inline(always)]
+    pub(crate) fn update(
+        self,
+        persist: &impl Persist,
+        step: impl Fn(u16) -> Option<u16>,
+    ) -> Result<u16, u16> {
+        let replaced = self.quad.update(persist, |quad| {
+            let new = step(self.part_of(quad))?;
+            Some(quad & !(0xffff << self.shift) | u64::from(new) << self.shift)
+        });
+        match replaced {
+            Ok(quad) => Ok(self.part_of(quad)),
+            Err(quad) => Err(self.part_of(quad)),
+        }
+    }
+
+    /// Replaces this entry, and with [`Span::Pair`] the next one too, by `to` if
+    /// all of them are `from`. The error is what they are instead.
+    #[inline(always)]
+    pub(crate) fn exchange(
+        self,
+        persist: &impl Persist,
+        span: Span,
+        from: u16,
+        to: u16,
+    ) -> Result<(), [u16; 2]> {
+        let ones = span.ones() << self.shift;
+        let (mask, from, to) = (ones * 0xffff, ones * u64::from(from), ones * u64::from(to));
+        let replaced = self.quad.update(persist, |quad| {
+            (quad & mask == from).then_some(quad & !mask | to)
+        });
+        match replaced {
+            Ok(_) => Ok(()),
+            Err(quad) => Err([self.part_of(quad), self.part_of(quad >> 16)]),
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "cuts the entry out")]
+    fn part_of(self, quad: u64) -> u16 {
+        (quad >> self.shift) as u16
+    }
+}
+
+/// How many neighbouring huge frames make a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// One huge frame.
+    One,
+    /// Two; the first one has an even number.
+    Pair,
+}
+
+impl Span {
+    /// Returns the number of huge frames.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Pair => 2,
+        }
+    }
+
+    /// Returns a word with the lowest bit of each entry set.
+    const fn ones(self) -> u64 {
+        match self {
+            Self::One => 0x0001,
+            Self::Pair => 0x0001_0001,
+        }
+    }
+}

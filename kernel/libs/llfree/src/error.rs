@@ -1,0 +1,237 @@
+//! What can go wrong, with the facts.
+
+use core::fmt;
+
+use frame::{FrameId, Order};
+
+/// Why a zone could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ZoneError {
+    /// A zone without frames.
+    NoFrames,
+    /// A zone without processors.
+    NoProcessors,
+    /// The lower tables do not start at a cache line.
+    LowerMisaligned {
+        /// Address of the first byte.
+        address: usize,
+    },
+    /// The lower tables do not fit.
+    LowerTooShort {
+        /// Bytes that the tables need.
+        needed: usize,
+        /// Bytes that were given.
+        given: usize,
+    },
+    /// The upper structures do not start at a cache line.
+    UpperMisaligned {
+        /// Address of the first byte.
+        address: usize,
+    },
+    /// The upper structures do not fit.
+    UpperTooShort {
+        /// Bytes that the structures need.
+        needed: usize,
+        /// Bytes that were given.
+        given: usize,
+    },
+}
+
+impl fmt::Display for ZoneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NoFrames => write!(f, "a zone needs at least one frame"),
+            Self::NoProcessors => write!(f, "a zone needs at least one processor"),
+            Self::LowerMisaligned { address } => {
+                write!(
+                    f,
+                    "lower tables at {address:#x} do not start at a multiple of 64 bytes"
+                )
+            }
+            Self::LowerTooShort { needed, given } => {
+                write!(f, "lower tables need {needed} bytes, {given} were given")
+            }
+            Self::UpperMisaligned { address } => write!(
+                f,
+                "upper structures at {address:#x} do not start at a multiple of 64 bytes"
+            ),
+            Self::UpperTooShort { needed, given } => {
+                write!(
+                    f,
+                    "upper structures need {needed} bytes, {given} were given"
+                )
+            }
+        }
+    }
+}
+
+/// Why a processor got no handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// The zone was made for fewer processors.
+    OutOfRange {
+        /// Number that was asked for.
+        cpu: usize,
+        /// Processors of the zone.
+        cpus: usize,
+    },
+    /// The processor's handle is in use.
+    Busy {
+        /// Number that was asked for.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for LocalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::OutOfRange { cpu, cpus } => {
+                write!(f, "processor {cpu} of a zone for {cpus} processors")
+            }
+            Self::Busy { cpu } => write!(f, "the handle of processor {cpu} is in use"),
+        }
+    }
+}
+
+/// Why a block could not be allocated. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GetError {
+    /// No tree had such a block when it was looked at.
+    OutOfMemory {
+        /// Order that was asked for.
+        order: Order,
+    },
+    /// The zone does not serve this order.
+    BadOrder {
+        /// Order that was asked for.
+        order: Order,
+        /// Largest order that it serves.
+        max: Order,
+    },
+    /// A block of this order does not start at this frame.
+    Misaligned {
+        /// Frame that was asked for.
+        frame: FrameId,
+        /// Order that was asked for.
+        order: Order,
+    },
+    /// The block is not entirely inside the zone.
+    OutOfRange {
+        /// Frame that was asked for.
+        frame: FrameId,
+        /// Order that was asked for.
+        order: Order,
+        /// Frames in the zone.
+        frames: usize,
+    },
+    /// The block that was asked for is not entirely free.
+    NotFree {
+        /// Frame that was asked for.
+        frame: FrameId,
+        /// Order that was asked for.
+        order: Order,
+    },
+}
+
+impl fmt::Display for GetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::OutOfMemory { order } => write!(f, "no free block of order {order}"),
+            Self::BadOrder { order, max } => write!(f, "order {order}, at most {max} is served"),
+            Self::Misaligned { frame, order } => {
+                write!(f, "frame {frame} does not start a block of order {order}")
+            }
+            Self::OutOfRange {
+                frame,
+                order,
+                frames,
+            } => {
+                write!(
+                    f,
+                    "block of order {order} at frame {frame} in a zone of {frames} frames"
+                )
+            }
+            Self::NotFree { frame, order } => {
+                write!(
+                    f,
+                    "block of order {order} at frame {frame} is not entirely free"
+                )
+            }
+        }
+    }
+}
+
+/// Why a block could not be freed. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PutError {
+    /// The zone does not serve this order.
+    BadOrder {
+        /// Order that was given.
+        order: Order,
+        /// Largest order that it serves.
+        max: Order,
+    },
+    /// A block of this order does not start at this frame.
+    Misaligned {
+        /// Frame that was given.
+        frame: FrameId,
+        /// Order that was given.
+        order: Order,
+    },
+    /// The block is not entirely inside the zone.
+    OutOfRange {
+        /// Frame that was given.
+        frame: FrameId,
+        /// Order that was given.
+        order: Order,
+        /// Frames in the zone.
+        frames: usize,
+    },
+    /// Part of the block is free already: freed twice, or never allocated.
+    NotAllocated {
+        /// First frame that is free.
+        frame: FrameId,
+    },
+    /// A huge frame of the block is allocated in parts, not as a whole.
+    NotWhole {
+        /// First frame of that huge frame.
+        frame: FrameId,
+    },
+}
+
+impl fmt::Display for PutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::BadOrder { order, max } => write!(f, "order {order}, at most {max} is served"),
+            Self::Misaligned { frame, order } => {
+                write!(f, "frame {frame} does not start a block of order {order}")
+            }
+            Self::OutOfRange {
+                frame,
+                order,
+                frames,
+            } => {
+                write!(
+                    f,
+                    "block of order {order} at frame {frame} in a zone of {frames} frames"
+                )
+            }
+            Self::NotAllocated { frame } => write!(f, "frame {frame} is free already"),
+            Self::NotWhole { frame } => {
+                write!(
+                    f,
+                    "the huge frame at frame {frame} is not allocated as a whole"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for ZoneError {}
+impl core::error::Error for LocalError {}
+impl core::error::Error for GetError {}
+impl core::error::Error for PutError {}

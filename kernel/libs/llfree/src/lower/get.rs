@@ -1,0 +1,301 @@
+//! Taking blocks: the count first, then the bits.
+//!
+//! Who has subtracted from an entry's count owns that many clear bits of the
+//! bitfield, but not yet which ones. A search that is overtaken, or that finds no
+//! aligned run, gives the count back and goes on elsewhere; nothing else has
+//! changed by then.
+
+use frame::FrameId;
+use persist::Persist;
+
+use super::{Lower, persist_entry, persist_now};
+use crate::cell::Cell;
+use crate::entry::{self, Entry, Span};
+use crate::row::{WORD_ORDER, first_free, run};
+use crate::shape::{Shape, WORD_FRAMES};
+
+impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
+    /// Takes a part of a huge frame out of `tree`, starting the search at `near`,
+    /// a frame in it. The tree's count has been taken.
+    ///
+    /// Adds to `whole` by how much the number of entirely free huge frames
+    /// changed, also if nothing was found.
+    #[inline]
+    pub(crate) fn get_part(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        order: u8,
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let word = near / WORD_FRAMES % WORDS;
+        match self.get_in_huge(persist, huge, word, order, whole) {
+            Some(frame) => Some(frame),
+            None => self.get_part_elsewhere(persist, huge, order, whole),
+        }
+    }
+
+    /// Searches the rest of the tree: huge frames in use first, whole ones last.
+    #[cold]
+    fn get_part_elsewhere(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        order: u8,
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let first = near / TREE * TREE;
+        let all = || (1..=TREE).map(|step| first + (near + step) % TREE);
+        let take = |huge: usize, whole: &mut isize| {
+            self.has_run(persist, huge, order)
+                .then(|| self.get_in_huge(persist, huge, 0, order, whole))
+                .flatten()
+        };
+        for huge in all() {
+            let count = self.entry_value(persist, huge);
+            if count < Self::FREE
+                && usize::from(count) >> order != 0
+                && let Some(frame) = take(huge, whole)
+            {
+                return Some(frame);
+            }
+        }
+        for huge in all() {
+            if self.entry_value(persist, huge) == Self::FREE
+                && let Some(frame) = take(huge, whole)
+            {
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    /// Takes a part of one huge frame, starting the search at `word`.
+    #[inline]
+    fn get_in_huge(
+        &self,
+        persist: &impl Persist,
+        huge: usize,
+        word: usize,
+        order: u8,
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let entry = self.entry(huge)?;
+        let field = self.field(huge)?;
+        let old = take_count(persist, entry, 1 << order, Self::FREE)?;
+        let found = if order <= WORD_ORDER {
+            set_run(persist, field, word, order)
+        } else {
+            set_words(persist, field, order)
+        };
+        match found {
+            Some(offset) => {
+                if old == Self::FREE {
+                    *whole -= 1;
+                }
+                Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset))
+            }
+            None => {
+                if old == Self::FREE {
+                    *whole -= 1;
+                }
+                *whole += self.give_count(persist, entry, 1 << order);
+                None
+            }
+        }
+    }
+
+    /// Returns whether a huge frame had an aligned free run just now. Only
+    /// reading, this spares its owner the count that would go back and forth.
+    fn has_run(&self, persist: &impl Persist, huge: usize, order: u8) -> bool {
+        let Some(field) = self.field(huge) else {
+            return false;
+        };
+        if order <= WORD_ORDER {
+            let mut words = field.iter();
+            return words.any(|word| first_free(word.load(persist), order).is_some());
+        }
+        let mut groups = field.chunks_exact(1 << (order - WORD_ORDER));
+        groups.any(|group| group.iter().all(|word| word.load(persist) == 0))
+    }
+
+    /// Returns frames to a count whose bits are clear; returns 1 if the huge frame
+    /// is now entirely free, else 0.
+    #[inline(always)]
+    pub(super) fn give_count(
+        &self,
+        persist: &impl Persist,
+        entry: Entry<'_>,
+        frames: u16,
+    ) -> isize {
+        // Refused only if the tables were not consistent to begin with. The bits
+        // are the truth then too, and the next recovery counts them.
+        let step = |old: u16| old.checked_add(frames).filter(|&new| new <= Self::FREE);
+        match entry.update(persist, step) {
+            Ok(old) => isize::from(old + frames == Self::FREE),
+            Err(_) => 0,
+        }
+    }
+
+    /// Takes whole huge frames out of the tree of `near`, starting the search
+    /// there. The tree's count has been taken.
+    pub(crate) fn get_whole(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        span: Span,
+    ) -> Option<FrameId> {
+        let near = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let first = near / TREE * TREE;
+        let start = near % TREE / span.len() * span.len();
+        (0..TREE)
+            .step_by(span.len())
+            .map(|step| first + (start + step) % TREE)
+            .find(|&huge| self.claim_whole(persist, huge, span))
+            .map(|huge| FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES))
+    }
+
+    fn claim_whole(&self, persist: &impl Persist, huge: usize, span: Span) -> bool {
+        let Some(entry) = self.entry(huge) else {
+            return false;
+        };
+        let claimed = entry.exchange(persist, span, Self::FREE, entry::HUGE);
+        if claimed.is_ok() {
+            // PERSIST: the entry before the caller's first use of the memory.
+            persist_entry(persist, entry);
+        }
+        claimed.is_ok()
+    }
+
+    /// Takes this very block, less than a huge frame. The tree's count has been
+    /// taken; `whole` as for [`Self::get_part`].
+    pub(crate) fn get_part_at(
+        &self,
+        persist: &impl Persist,
+        frame: FrameId,
+        order: u8,
+        whole: &mut isize,
+    ) -> bool {
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let Some((entry, field)) = self.entry(huge).zip(self.field(huge)) else {
+            return false;
+        };
+        let Some(old) = take_count(persist, entry, 1 << order, Self::FREE) else {
+            return false;
+        };
+        if old == Self::FREE {
+            *whole -= 1;
+        }
+        let taken = if order <= WORD_ORDER {
+            set_run_at(persist, field, frame, order)
+        } else {
+            (self.words(frame.0, order)).is_some_and(|words| set_group(persist, words))
+        };
+        if !taken {
+            *whole += self.give_count(persist, entry, 1 << order);
+        }
+        taken
+    }
+
+    /// Takes these very huge frames. The tree's count has been taken.
+    pub(crate) fn get_whole_at(&self, persist: &impl Persist, frame: FrameId, span: Span) -> bool {
+        self.claim_whole(persist, frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES, span)
+    }
+}
+
+/// Subtracts from a count that is large enough; returns what it was.
+#[inline(always)]
+fn take_count(persist: &impl Persist, entry: Entry<'_>, frames: u16, most: u16) -> Option<u16> {
+    // States are larger than any count, so one test of the upper end excludes them.
+    let step = |old: u16| (frames <= old && old <= most).then(|| old - frames);
+    entry.update(persist, step).ok()
+}
+
+/// Sets an aligned run of clear bits inside one word; returns its first frame's
+/// offset in the huge frame.
+#[inline(always)]
+fn set_run<const WORDS: usize>(
+    persist: &impl Persist,
+    field: &[Cell; WORDS],
+    start: usize,
+    order: u8,
+) -> Option<usize> {
+    for step in 0..WORDS {
+        let index = (start + step) % WORDS;
+        let word = &field[index];
+        let mut old = word.load(persist);
+        while let Some(bit) = first_free(old, order) {
+            match word.replace(persist, old, taken(old, run(bit, order))) {
+                Ok(()) => {
+                    // PERSIST: the bits before the caller's first use of the memory.
+                    persist_now(persist, word);
+                    return Some(index * WORD_FRAMES + bit as usize);
+                }
+                // Somebody else has taken or returned frames of this word.
+                Err(found) => old = found,
+            }
+        }
+    }
+    None
+}
+
+/// Sets exactly these bits, if all of them are clear.
+fn set_run_at<const WORDS: usize>(
+    persist: &impl Persist,
+    field: &[Cell; WORDS],
+    frame: FrameId,
+    order: u8,
+) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
+    let bits = run((frame.0 % WORD_FRAMES) as u32, order);
+    let word = &field[frame.0 / WORD_FRAMES % WORDS];
+    let set = |old: u64| (old & bits == 0).then(|| taken(old, bits));
+    let done = word.update(persist, set).is_ok();
+    if done {
+        // PERSIST: as in `set_run`.
+        persist_now(persist, word);
+    }
+    done
+}
+
+/// Sets an aligned group of clear words; returns its first frame's offset.
+fn set_words<const WORDS: usize>(
+    persist: &impl Persist,
+    field: &[Cell; WORDS],
+    order: u8,
+) -> Option<usize> {
+    let len = 1 << (order - WORD_ORDER);
+    let group = (field.chunks_exact(len)).position(|group| set_group(persist, group))?;
+    Some(group * len * WORD_FRAMES)
+}
+
+/// Sets all words of a group, or none: a word that somebody else was faster with
+/// means that the ones before it are cleared again, and that this is a failure.
+fn set_group(persist: &impl Persist, group: &[Cell]) -> bool {
+    for (index, word) in group.iter().enumerate() {
+        if word.replace(persist, 0, taken(0, u64::MAX)).is_err() {
+            for undone in &group[..index] {
+                // These are ours: all bits were clear, and nobody frees frames
+                // that nobody has been given.
+                undone.store(persist, 0);
+            }
+            // PERSIST: a word that reached the medium set would be lost with the
+            // next crash, long after this operation.
+            persist_now(persist, &group[..index]);
+            return false;
+        }
+    }
+    // PERSIST: all words lie in one line; as in `set_run`.
+    persist_now(persist, group);
+    true
+}
+
+/// Returns a word with these bits set.
+#[inline(always)]
+fn taken(old: u64, bits: u64) -> u64 {
+    if cfg!(mutant = "get_forgets_bit") {
+        return old;
+    }
+    old | bits
+}

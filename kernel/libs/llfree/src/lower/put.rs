@@ -1,0 +1,198 @@
+//! Returning blocks: the bits first, then the count.
+//!
+//! The bits say whether the frames were allocated at all, so a block that was
+//! freed twice is noticed by the very step that would have freed it. The first
+//! part that is returned of a huge frame allocated as a whole splits it: one
+//! processor does, the others wait.
+
+use frame::FrameId;
+use persist::Persist;
+
+use super::{Lower, persist_entry, persist_now};
+use crate::cell::Cell;
+use crate::entry::{self, Entry, Span};
+use crate::error::PutError;
+use crate::row::{WORD_ORDER, run};
+use crate::shape::{Shape, WORD_FRAMES};
+use crate::tree::Amount;
+
+impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
+    /// Returns a part of a huge frame, which lies in the zone. Adds to `back` what
+    /// the tree has gained by it.
+    #[inline]
+    pub(crate) fn put_part(
+        &self,
+        persist: &impl Persist,
+        frame: FrameId,
+        order: u8,
+        back: &mut Amount,
+    ) -> Result<(), PutError> {
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let nothing_there = PutError::NotAllocated { frame };
+        let (entry, field) = (self.entry(huge).zip(self.field(huge))).ok_or(nothing_there)?;
+        if entry.load(persist) > Self::FREE {
+            self.make_parts(persist, entry, field, frame)?;
+        }
+        let (cleared, outcome) = if order <= WORD_ORDER {
+            clear_run(persist, field, frame, order)?;
+            (1 << order, Ok(()))
+        } else {
+            let words = self.words(frame.0, order).ok_or(nothing_there)?;
+            clear_group(persist, words, frame)
+        };
+        if cleared != 0 {
+            back.frames += usize::from(cleared);
+            back.whole += self.give_count(persist, entry, cleared);
+        }
+        outcome
+    }
+
+    /// Returns once the frames of a huge frame are allocated bit by bit.
+    ///
+    /// A loser waits without bound: the winner has a few stores to make, and
+    /// there is nothing useful that anybody else could do with the huge frame.
+    #[cold]
+    fn make_parts(
+        &self,
+        persist: &impl Persist,
+        entry: Entry<'_>,
+        field: &[Cell; WORDS],
+        frame: FrameId,
+    ) -> Result<(), PutError> {
+        loop {
+            match entry.load(persist) {
+                count if count <= Self::FREE => return Ok(()),
+                entry::HUGE => self.split(persist, entry, field),
+                entry::SPLITTING | entry::SPLIT_DONE => core::hint::spin_loop(),
+                // Freed as a whole just now.
+                _ => return Err(PutError::NotAllocated { frame }),
+            }
+        }
+    }
+
+    /// Splits a huge frame that is allocated as a whole, unless somebody else does.
+    fn split<P: Persist>(&self, persist: &P, entry: Entry<'_>, field: &[Cell; WORDS]) {
+        if (entry.exchange(persist, Span::One, entry::HUGE, entry::SPLITTING)).is_err() {
+            return;
+        }
+        for word in field {
+            word.store(persist, u64::MAX);
+        }
+        let mut state = entry::SPLITTING;
+        if P::DOMAIN.needs_flush() {
+            // PERSIST: all bits before the state that lets recovery look at them;
+            // otherwise a crash in between frees the frames whose bits are missing.
+            persist_now(persist, field);
+            let marked = entry.exchange(persist, Span::One, state, entry::SPLIT_DONE);
+            // PERSIST: the state before the first bit that is cleared; otherwise
+            // recovery takes the frame for a whole one and forgets that free.
+            persist_entry(persist, entry);
+            if marked.is_ok() {
+                state = entry::SPLIT_DONE;
+            }
+        }
+        // Only the winner leaves these states, so this cannot be refused.
+        let _ = entry.exchange(persist, Span::One, state, 0);
+    }
+
+    /// Returns whole huge frames, which lie in the zone.
+    pub(crate) fn put_whole<P: Persist>(
+        &self,
+        persist: &P,
+        frame: FrameId,
+        span: Span,
+    ) -> Result<(), PutError> {
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let entry = (self.entry(huge)).ok_or(PutError::NotAllocated { frame })?;
+        let step = |from, to| {
+            let done = entry.exchange(persist, span, from, to);
+            done.map_err(|found| Self::not_whole(frame, found, span))
+        };
+        if !P::DOMAIN.needs_flush() {
+            return step(entry::HUGE, Self::FREE);
+        }
+        step(entry::HUGE, entry::FREEING)?;
+        // PERSIST: that the frame is free before anybody can take parts of it;
+        // otherwise recovery finds a whole frame where parts are in use.
+        persist_entry(persist, entry);
+        step(entry::FREEING, Self::FREE)
+    }
+
+    /// Says why huge frames with these entries can't be returned as a whole.
+    fn not_whole(frame: FrameId, found: [u16; 2], span: Span) -> PutError {
+        let frames = (0..span.len())
+            .map(|index| FrameId(frame.0 + index * Shape::<WORDS, TREE>::HUGE_FRAMES));
+        let mut not_whole = (frames.zip(found)).filter(|&(_, entry)| entry != entry::HUGE);
+        match not_whole.next() {
+            Some((frame, entry)) if entry == Self::FREE || entry == entry::FREEING => {
+                PutError::NotAllocated { frame }
+            }
+            Some((frame, _)) => PutError::NotWhole { frame },
+            None => PutError::NotAllocated { frame },
+        }
+    }
+}
+
+/// Clears these bits, if all of them are set.
+#[inline(always)]
+fn clear_run<const WORDS: usize>(
+    persist: &impl Persist,
+    field: &[Cell; WORDS],
+    frame: FrameId,
+    order: u8,
+) -> Result<(), PutError> {
+    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
+    let bits = run((frame.0 % WORD_FRAMES) as u32, order);
+    let word = &field[frame.0 / WORD_FRAMES % WORDS];
+    let clear = |old: u64| (old & bits == bits).then_some(old & !bits);
+    match word.update(persist, clear) {
+        Ok(_) => {
+            // PERSIST: the bits before the count and the acknowledgement: with the
+            // count, a huge frame could be taken whose bits are not clear yet.
+            persist_now(persist, word);
+            Ok(())
+        }
+        Err(old) => Err(not_allocated(frame, !old & bits)),
+    }
+}
+
+/// Clears all words of a group, if all bits are set. Otherwise returns the error
+/// after how many frames have been cleared all the same: none, unless another
+/// processor frees part of the same block at the same time.
+fn clear_group(
+    persist: &impl Persist,
+    group: &[Cell],
+    frame: FrameId,
+) -> (u16, Result<(), PutError>) {
+    let error = |index: usize, old: u64| {
+        let word = FrameId(frame.0 + index * WORD_FRAMES);
+        Err(not_allocated(word, !old))
+    };
+    for (index, word) in group.iter().enumerate() {
+        let old = word.load(persist);
+        if old != u64::MAX {
+            return (0, error(index, old));
+        }
+    }
+    let mut outcome = Ok(());
+    let mut cleared = 0;
+    for (index, word) in group.iter().enumerate() {
+        if let Err(old) = word.replace(persist, u64::MAX, 0) {
+            outcome = error(index, old);
+            break;
+        }
+        cleared += 64;
+    }
+    // PERSIST: all words lie in one line; as in `clear_run`.
+    persist_now(persist, group);
+    (cleared, outcome)
+}
+
+/// Names the first free frame of a word, given its first frame or any other in it.
+#[cold]
+fn not_allocated(frame: FrameId, free: u64) -> PutError {
+    let word = frame.0 / WORD_FRAMES * WORD_FRAMES;
+    PutError::NotAllocated {
+        frame: FrameId(word + free.trailing_zeros() as usize),
+    }
+}

@@ -1,0 +1,179 @@
+//! The upper level: how many frames each tree has left.
+//!
+//! One word a tree, in DRAM, made anew whenever a zone is opened. It keeps
+//! processors on different trees and tells full ones from empty ones without a
+//! look at the lower tables.
+//!
+//! ```text
+//! 63       48 47      33    32     31       0
+//! │ whole    │ 0        │ in use │ free       │
+//! ```
+//!
+//! *free* is a promise: who has subtracted from it will find that many frames,
+//! though perhaps not in one piece. It has exactly this one home, whoever uses
+//! the tree, so nothing that an idle processor once reserved is out of reach.
+//! *whole*, the number of entirely free huge frames, is corrected after the
+//! entries have changed and so is a hint: it may be off by those that are
+//! changing right now, even below zero; it is at the top of the word because
+//! there a borrow falls off. *in use* keeps other processors away as long as
+//! there is another choice; nothing depends on it.
+
+use persist::Persist;
+
+use crate::cell::Cell;
+
+const IN_USE: u64 = 1 << 32;
+const WHOLE_SHIFT: u32 = 48;
+
+/// What a tree's word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tree(u64);
+
+impl Tree {
+    /// Frames that may be taken.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "cuts the field out")]
+    pub(crate) const fn free(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// Huge frames that are entirely free, about; below zero for a moment.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_wrap, reason = "the field is signed")]
+    pub(crate) const fn whole(self) -> isize {
+        (self.0 as i64 >> WHOLE_SHIFT) as isize
+    }
+
+    /// Whether a processor uses the tree.
+    #[inline(always)]
+    pub(crate) const fn in_use(self) -> bool {
+        self.0 & IN_USE != 0
+    }
+
+    /// Whether the tree can promise this.
+    #[inline(always)]
+    pub(crate) const fn holds(self, amount: Amount) -> bool {
+        self.free() >= amount.frames && (amount.whole <= 0 || self.whole() >= amount.whole)
+    }
+}
+
+/// A quantity of frames, and of entirely free huge frames among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) frames: usize,
+    pub(crate) whole: isize,
+}
+
+impl Amount {
+    #[inline(always)]
+    #[expect(clippy::cast_sign_loss, reason = "two's complement, added wrapping")]
+    const fn word(self) -> u64 {
+        (self.whole as u64) << WHOLE_SHIFT | self.frames as u64
+    }
+}
+
+/// The words of all trees.
+#[derive(Clone, Copy)]
+pub(crate) struct Trees<'m>(&'m [Cell]);
+
+impl<'m> Trees<'m> {
+    /// Uses these words, whatever they hold, until [`Self::fill`] has set them.
+    pub(crate) const fn new(words: &'m [Cell]) -> Self {
+        Self(words)
+    }
+
+    /// Returns the number of trees.
+    pub(crate) const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Sets what a tree has. Nobody may use the zone yet.
+    pub(crate) fn fill(self, persist: &impl Persist, tree: usize, amount: Amount) {
+        if let Some(word) = self.0.get(tree) {
+            word.store(persist, amount.word());
+        }
+    }
+
+    /// Returns what a tree has; one that does not exist has nothing.
+    #[inline(always)]
+    pub(crate) fn read(self, persist: &impl Persist, tree: usize) -> Tree {
+        Tree(self.0.get(tree).map_or(0, |word| word.load(persist)))
+    }
+
+    /// Subtracts what is about to be taken from the lower tables; returns
+    /// whether there was enough.
+    #[inline(always)]
+    pub(crate) fn take(self, persist: &impl Persist, tree: usize, amount: Amount) -> bool {
+        let Some(word) = self.0.get(tree) else {
+            return false;
+        };
+        let step = |old: u64| {
+            Tree(old)
+                .holds(amount)
+                .then(|| old.wrapping_sub(amount.word()))
+        };
+        word.update(persist, step).is_ok()
+    }
+
+    /// Adds what has been returned to the lower tables.
+    #[inline(always)]
+    pub(crate) fn give(self, persist: &impl Persist, tree: usize, amount: Amount) {
+        if let Some(word) = self.0.get(tree) {
+            word.fetch_add(persist, amount.word());
+        }
+    }
+
+    /// Marks a tree as in use, unless it already is; returns whether it was not.
+    pub(crate) fn reserve(self, persist: &impl Persist, tree: usize) -> bool {
+        let step = |old: u64| (old & IN_USE == 0).then_some(old | IN_USE);
+        (self.0.get(tree)).is_some_and(|word| word.update(persist, step).is_ok())
+    }
+
+    /// Ends what [`Self::reserve`] began.
+    pub(crate) fn release(self, persist: &impl Persist, tree: usize) {
+        if let Some(word) = self.0.get(tree) {
+            // Refused only if it was not in use: then there is nothing to end.
+            let _ = word.update(persist, |old| (old & IN_USE != 0).then_some(old & !IN_USE));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(frames: usize, whole: isize) -> Tree {
+        Tree(Amount { frames, whole }.word())
+    }
+
+    #[test]
+    fn the_fields_do_not_touch() {
+        let tree = word(16_384, 32);
+        assert_eq!(
+            (tree.free(), tree.whole(), tree.in_use()),
+            (16_384, 32, false)
+        );
+    }
+
+    #[test]
+    fn a_hint_below_zero_leaves_the_promise_alone() {
+        let late = Tree(
+            word(5, 0).0.wrapping_add(
+                Amount {
+                    frames: 0,
+                    whole: -1,
+                }
+                .word(),
+            ),
+        );
+        assert_eq!((late.free(), late.whole(), late.in_use()), (5, -1, false));
+        assert!(!late.holds(Amount {
+            frames: 0,
+            whole: 1
+        }));
+        assert!(late.holds(Amount {
+            frames: 5,
+            whole: -1
+        }));
+    }
+}

@@ -1,0 +1,225 @@
+//! Whether all that is written twice agrees.
+
+use core::fmt;
+
+use persist::Persist;
+
+use crate::entry;
+use crate::lower::Lower;
+use crate::shape::{Shape, WORD_FRAMES};
+use crate::zone::{Zone, slot};
+
+/// Two parts of a zone's tables that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Inconsistency {
+    /// The count of a huge frame is not the number of its clear bits.
+    Count {
+        /// Number of the huge frame.
+        huge: usize,
+        /// What its entry says.
+        stored: usize,
+        /// What its bits say.
+        counted: usize,
+    },
+    /// A huge frame is allocated as a whole but has bits set.
+    WholeWithBits {
+        /// Number of the huge frame.
+        huge: usize,
+    },
+    /// A huge frame is in a state that no completed operation leaves.
+    State {
+        /// Number of the huge frame.
+        huge: usize,
+        /// What its entry says.
+        stored: u16,
+    },
+    /// Frames beyond the last one could be taken.
+    Tail {
+        /// Number of the huge frame.
+        huge: usize,
+    },
+    /// A tree's number of free frames is not the sum of its counts.
+    TreeFree {
+        /// Number of the tree.
+        tree: usize,
+        /// What its word says.
+        stored: usize,
+        /// What its entries say.
+        counted: usize,
+    },
+    /// A tree's number of entirely free huge frames is wrong.
+    TreeWhole {
+        /// Number of the tree.
+        tree: usize,
+        /// What its word says.
+        stored: isize,
+        /// What its entries say.
+        counted: isize,
+    },
+    /// A tree is in use by nobody, or by more than one, or by one who never
+    /// said so.
+    Reservation {
+        /// Number of the tree.
+        tree: usize,
+        /// Whether its word says that it is in use.
+        in_use: bool,
+        /// How many processors say that they use it.
+        users: usize,
+    },
+}
+
+impl fmt::Display for Inconsistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Count {
+                huge,
+                stored,
+                counted,
+            } => {
+                write!(
+                    f,
+                    "huge frame {huge} has {counted} clear bits, its entry says {stored}"
+                )
+            }
+            Self::WholeWithBits { huge } => {
+                write!(
+                    f,
+                    "huge frame {huge} is allocated as a whole but has bits set"
+                )
+            }
+            Self::State { huge, stored } => {
+                write!(f, "huge frame {huge} is at rest in state {stored:#x}")
+            }
+            Self::Tail { huge } => {
+                write!(
+                    f,
+                    "huge frame {huge} offers frames beyond the end of the zone"
+                )
+            }
+            Self::TreeFree {
+                tree,
+                stored,
+                counted,
+            } => {
+                write!(
+                    f,
+                    "tree {tree} has {counted} free frames, its word says {stored}"
+                )
+            }
+            Self::TreeWhole {
+                tree,
+                stored,
+                counted,
+            } => {
+                write!(
+                    f,
+                    "tree {tree} has {counted} free huge frames, its word says {stored}"
+                )
+            }
+            Self::Reservation {
+                tree,
+                in_use,
+                users,
+            } => write!(
+                f,
+                "tree {tree} is {} use, by {users} processors",
+                if in_use { "in" } else { "not in" }
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Inconsistency {}
+
+impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE> {
+    /// Holds bits, counts, trees and reservations against each other.
+    ///
+    /// Only meaningful while no processor is inside an operation; handles may
+    /// exist.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first [`Inconsistency`].
+    pub fn validate(&self) -> Result<(), Inconsistency> {
+        for tree in 0..self.trees.len() {
+            let (mut free, mut whole) = (0, 0);
+            for huge in tree * TREE..self.huge_frames().min((tree + 1) * TREE) {
+                let count = self.validate_huge(huge)?;
+                free += count;
+                whole += isize::from(count == Shape::<WORDS, TREE>::HUGE_FRAMES);
+            }
+            self.validate_tree(tree, free, whole)?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many frames of a huge frame are free.
+    fn validate_huge(&self, huge: usize) -> Result<usize, Inconsistency> {
+        let stored = self.lower.entry_value(&self.persist, huge);
+        let words = self.lower.field(huge).into_iter().flatten().enumerate();
+        let (mut clear, mut tail) = (0, true);
+        for (index, word) in words {
+            let bits = word.load(&self.persist);
+            let absent = self.lower.absent(huge, index);
+            clear += bits.count_zeros() as usize;
+            tail &= bits & absent == absent;
+        }
+        if stored == entry::HUGE {
+            let all_clear = clear == WORDS * WORD_FRAMES;
+            return if all_clear {
+                Ok(0)
+            } else {
+                Err(Inconsistency::WholeWithBits { huge })
+            };
+        }
+        if stored > Lower::<WORDS, TREE>::FREE {
+            return Err(Inconsistency::State { huge, stored });
+        }
+        if !tail {
+            return Err(Inconsistency::Tail { huge });
+        }
+        let stored = usize::from(stored);
+        let counted = clear;
+        (stored == counted)
+            .then_some(counted)
+            .ok_or(Inconsistency::Count {
+                huge,
+                stored,
+                counted,
+            })
+    }
+
+    fn validate_tree(&self, tree: usize, free: usize, whole: isize) -> Result<(), Inconsistency> {
+        let word = self.trees.read(&self.persist, tree);
+        if word.free() != free {
+            let (stored, counted) = (word.free(), free);
+            return Err(Inconsistency::TreeFree {
+                tree,
+                stored,
+                counted,
+            });
+        }
+        if word.whole() != whole {
+            let (stored, counted) = (word.whole(), whole);
+            return Err(Inconsistency::TreeWhole {
+                tree,
+                stored,
+                counted,
+            });
+        }
+        let named = (self.slots.iter()).flat_map(|line| slot::TREES.map(|kind| &line[kind]));
+        let users = named
+            .filter(|kind| kind.load(&self.persist) == tree as u64 + 1)
+            .count();
+        let in_use = word.in_use();
+        if users != usize::from(in_use) {
+            return Err(Inconsistency::Reservation {
+                tree,
+                in_use,
+                users,
+            });
+        }
+        Ok(())
+    }
+}

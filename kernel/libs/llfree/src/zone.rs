@@ -1,0 +1,287 @@
+//! A range of frames with its tables.
+
+use frame::{FrameId, Order};
+use persist::Persist;
+
+use crate::cell::Cell;
+use crate::error::{GetError, LocalError, PutError, ZoneError};
+use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
+use crate::local::Local;
+use crate::lower::{Lower, Recovery};
+use crate::policy::{Rank, rank};
+use crate::shape::Shape;
+use crate::tree::{Amount, Trees};
+
+/// The allocator of one range of frames, shared by all processors.
+///
+/// Frames are numbered from zero; where they lie is the caller's affair. `WORDS`
+/// (words of bits a huge frame) and `TREE` (huge frames a tree) are for model
+/// checkers, which need tiny instances: the defaults are those of the hardware.
+///
+/// Dropping a zone leaves the lower tables as they are, ready for
+/// [`Zone::recover`].
+pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
+    pub(crate) lower: Lower<'m, WORDS, TREE>,
+    pub(crate) trees: Trees<'m>,
+    pub(crate) slots: &'m [[Cell; LINE_CELLS]],
+    pub(crate) persist: P,
+}
+
+/// Words of a processor's line.
+pub(crate) mod slot {
+    /// 1 while a handle exists.
+    pub(crate) const TAKEN: usize = 0;
+    /// The tree reserved for each kind of block, plus one; 0 for none.
+    pub(crate) const TREES: [usize; 2] = [1, 2];
+}
+
+impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, TREE> {
+    /// The order that is one huge frame: 9, unless the geometry is a tiny one.
+    pub const HUGE_ORDER: Order = order(Shape::<WORDS, TREE>::HUGE_ORDER);
+    /// The largest order that is served: two huge frames.
+    pub const MAX_ORDER: Order = order(Shape::<WORDS, TREE>::MAX_ORDER);
+    /// Frames in a tree.
+    pub const TREE_FRAMES: usize = Shape::<WORDS, TREE>::TREE_FRAMES;
+
+    /// Returns how much memory a zone of this geometry needs.
+    pub const fn layout(frames: usize, cpus: usize) -> Layout {
+        Layout::of::<WORDS, TREE>(frames, cpus)
+    }
+
+    /// Makes a zone of which all frames are free. When it returns, that is
+    /// durable.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ZoneError`] if the memory does not fit.
+    pub fn create(
+        frames: usize,
+        cpus: usize,
+        memory: Memory<'m>,
+        persist: P,
+    ) -> Result<Self, ZoneError> {
+        let zone = Self::over(frames, cpus, memory, persist)?;
+        zone.lower.clear(&zone.persist);
+        for tree in 0..zone.trees.len() {
+            let free = (frames - tree * Self::TREE_FRAMES).min(Self::TREE_FRAMES);
+            let whole = (free / Shape::<WORDS, TREE>::HUGE_FRAMES).cast_signed();
+            let amount = Amount {
+                frames: free,
+                whole,
+            };
+            zone.trees.fill(&zone.persist, tree, amount);
+        }
+        Ok(zone)
+    }
+
+    /// Makes a zone from lower tables that an earlier one has left, however it
+    /// ended. When it returns, all repairs are durable.
+    ///
+    /// What the operations that were in flight have done is either complete or
+    /// not there, except that a part of the blocks of order 7 and 8 may have
+    /// changed hands.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ZoneError`] if the memory does not fit.
+    pub fn recover(
+        frames: usize,
+        cpus: usize,
+        memory: Memory<'m>,
+        persist: P,
+    ) -> Result<(Self, Recovery), ZoneError> {
+        let zone = Self::over(frames, cpus, memory, persist)?;
+        let fill = |tree, amount| zone.trees.fill(&zone.persist, tree, amount);
+        let recovery = zone.lower.recover(&zone.persist, fill);
+        Ok((zone, recovery))
+    }
+
+    /// Finds out whether a zone could be made in this memory.
+    pub(crate) fn check(frames: usize, cpus: usize, memory: &Memory<'_>) -> Result<(), ZoneError> {
+        Tables::<WORDS>::check::<TREE>(frames, cpus, memory)
+    }
+
+    fn over(frames: usize, cpus: usize, memory: Memory<'m>, persist: P) -> Result<Self, ZoneError> {
+        const { Shape::<WORDS, TREE>::CHECK };
+        let tables = Tables::cut::<TREE>(frames, cpus, memory)?;
+        for word in tables.slots.iter().flatten() {
+            word.store(&persist, 0);
+        }
+        Ok(Self {
+            lower: Lower::new(&tables, frames),
+            trees: Trees::new(tables.trees),
+            slots: tables.slots,
+            persist,
+        })
+    }
+
+    /// Returns the handle of a processor.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`LocalError`] if the number is too large or the handle exists.
+    pub fn local(&self, cpu: usize) -> Result<Local<'_, 'm, P, WORDS, TREE>, LocalError> {
+        let cpus = self.slots.len();
+        let slot = (self.slots.get(cpu)).ok_or(LocalError::OutOfRange { cpu, cpus })?;
+        (slot[slot::TAKEN].replace(&self.persist, 0, 1)).map_err(|_| LocalError::Busy { cpu })?;
+        Ok(Local::new(self, cpu))
+    }
+
+    /// Takes a block out of one tree, searching from the frame `near` in it.
+    #[inline]
+    pub(crate) fn get_in(&self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
+        let persist = &self.persist;
+        let amount = Self::amount(order);
+        if !self.trees.take(persist, tree, amount) {
+            return None;
+        }
+        let mut whole = 0;
+        let found = match Lower::<WORDS, TREE>::span(order) {
+            None => self.lower.get_part(persist, near, order, &mut whole),
+            Some(span) => self.lower.get_whole(persist, near, span),
+        };
+        self.settle(tree, amount, whole, found.is_some());
+        found
+    }
+
+    /// Takes this very block.
+    pub(crate) fn get_at(&self, frame: FrameId, order: Order) -> Result<(), GetError> {
+        let persist = &self.persist;
+        self.check_get(frame, order)?;
+        let tree = frame.0 / Self::TREE_FRAMES;
+        let exponent = order.exponent();
+        let amount = Self::amount(exponent);
+        let mut whole = 0;
+        let done = self.trees.take(persist, tree, amount) && {
+            let done = match Lower::<WORDS, TREE>::span(exponent) {
+                None => self.lower.get_part_at(persist, frame, exponent, &mut whole),
+                Some(span) => self.lower.get_whole_at(persist, frame, span),
+            };
+            self.settle(tree, amount, whole, done);
+            done
+        };
+        done.then_some(()).ok_or(GetError::NotFree { frame, order })
+    }
+
+    /// Corrects a tree's word after an amount was taken from it and then perhaps
+    /// not found, and the number of whole huge frames has changed.
+    #[inline(always)]
+    fn settle(&self, tree: usize, amount: Amount, whole: isize, found: bool) {
+        let frames = if found { 0 } else { amount.frames };
+        let whole = if found { whole } else { whole + amount.whole };
+        let back = Amount { frames, whole };
+        if back != Amount::default() {
+            self.trees.give(&self.persist, tree, back);
+        }
+    }
+
+    /// Returns a block; the result is its tree.
+    #[inline]
+    pub(crate) fn put(&self, frame: FrameId, order: Order) -> Result<usize, PutError> {
+        self.check_put(frame, order)?;
+        let tree = frame.0 / Self::TREE_FRAMES;
+        let exponent = order.exponent();
+        let mut back = Amount::default();
+        let outcome = match Lower::<WORDS, TREE>::span(exponent) {
+            None => self
+                .lower
+                .put_part(&self.persist, frame, exponent, &mut back),
+            Some(span) => {
+                self.lower.put_whole(&self.persist, frame, span)?;
+                back = Self::amount(exponent);
+                Ok(())
+            }
+        };
+        if back.frames != 0 {
+            self.trees.give(&self.persist, tree, back);
+        }
+        outcome.map(|()| tree)
+    }
+
+    /// Returns the most welcome tree that has what a block of this order needs,
+    /// searching upwards from `start`: the first good one, else the best.
+    pub(crate) fn best_tree(&self, start: usize, order: u8) -> Option<usize> {
+        let need = Self::amount(order);
+        let mut best = None;
+        for tree in self.trees_from(start) {
+            let word = self.trees.read(&self.persist, tree);
+            let Some(rank) = rank(word, need, Self::TREE_FRAMES) else {
+                continue;
+            };
+            if rank == Rank::Partly {
+                return Some(tree);
+            }
+            // Among equals the fuller tree lasts longer; of whole ones the first.
+            let key = (rank, word.free());
+            if best.is_none_or(|(best, _)| key > best) {
+                best = Some((key, tree));
+            }
+        }
+        best.map(|(_, tree)| tree)
+    }
+
+    /// Returns all trees, upwards from `start` and around.
+    pub(crate) fn trees_from(
+        &self,
+        start: usize,
+    ) -> impl Iterator<Item = usize> + use<P, WORDS, TREE> {
+        let len = self.trees.len();
+        let start = start.min(len);
+        (start..len).chain(0..start)
+    }
+
+    /// Returns what a block of this order takes from a tree's word.
+    #[inline(always)]
+    pub(crate) fn amount(order: u8) -> Amount {
+        let whole = Lower::<WORDS, TREE>::span(order).map_or(0, |span| span.len().cast_signed());
+        Amount {
+            frames: 1 << order,
+            whole,
+        }
+    }
+
+    fn check_get(&self, frame: FrameId, order: Order) -> Result<(), GetError> {
+        let frames = self.lower.frames();
+        if order > Self::MAX_ORDER {
+            let max = Self::MAX_ORDER;
+            Err(GetError::BadOrder { order, max })
+        } else if !frame.is_aligned(order) {
+            Err(GetError::Misaligned { frame, order })
+        } else if !self.lower.contains(frame, order) {
+            Err(GetError::OutOfRange {
+                frame,
+                order,
+                frames,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline(always)]
+    fn check_put(&self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        let frames = self.lower.frames();
+        if order > Self::MAX_ORDER {
+            let max = Self::MAX_ORDER;
+            Err(PutError::BadOrder { order, max })
+        } else if !frame.is_aligned(order) {
+            Err(PutError::Misaligned { frame, order })
+        } else if !self.lower.contains(frame, order) {
+            Err(PutError::OutOfRange {
+                frame,
+                order,
+                frames,
+            })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Returns an order that the geometry has checked.
+const fn order(exponent: u8) -> Order {
+    match Order::new(exponent) {
+        Some(order) => order,
+        None => panic!("the geometry's largest block is larger than a giant frame"),
+    }
+}
