@@ -11,7 +11,7 @@ use frame::{FrameId, Order};
 use crate::FrameAlloc;
 use crate::dice::Dice;
 use crate::ledger::{Block, Breach, Ledger, Medium, Worker};
-use crate::stamp::Stamps;
+use crate::stamp::Stamper;
 
 /// What the workload asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl<'b> Held<'b> {
 /// # Errors
 ///
 /// The worker noticed a breach.
-pub fn run_until<A: FrameAlloc, M: Medium, S: Stamps>(
+pub fn run_until<A: FrameAlloc, M: Medium, S: Stamper>(
     worker: &mut Worker<'_, M, S>,
     alloc: &mut A,
     held: &mut Held<'_>,

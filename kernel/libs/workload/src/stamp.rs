@@ -12,14 +12,17 @@ use frame::{FRAME_SIZE, FrameId, Order};
 /// Words in a frame.
 const FRAME_WORDS: usize = FRAME_SIZE / size_of::<u64>();
 
-/// Access to the content of frames.
+/// Content of frames that can be looked at.
 pub trait Stamps {
-    /// Stamps a block. What it wrote is as durable as the platform makes stores
-    /// before the ledger writes anything further.
-    fn write(&self, block: FrameId, order: Order, generation: u64);
-
     /// Returns whether the block carries the stamp of this generation.
     fn check(&self, block: FrameId, order: Order, generation: u64) -> bool;
+}
+
+/// Content of frames that can be written.
+pub trait Stamper: Stamps {
+    /// Stamps a block. What it wrote is as durable as the platform makes stores
+    /// before the ledger writes anything further.
+    fn stamp(&self, block: FrameId, order: Order, generation: u64);
 }
 
 /// The stamp of one frame: the words that it starts with.
@@ -70,8 +73,8 @@ impl<'a> FrameStamps<'a> {
 
 // Relaxed: a frame has one owner at a time, and the allocator orders one owner
 // after the other. Where it does not, the stamps are what finds out.
-impl Stamps for FrameStamps<'_> {
-    fn write(&self, block: FrameId, order: Order, generation: u64) {
+impl Stamper for FrameStamps<'_> {
+    fn stamp(&self, block: FrameId, order: Order, generation: u64) {
         for frame in stamped(block, order) {
             let stamp = Stamp::new(self.epoch, frame, generation).words();
             let content = self.content(frame).unwrap_or_default();
@@ -79,7 +82,9 @@ impl Stamps for FrameStamps<'_> {
             pairs.for_each(|(word, value)| word.store(value, Ordering::Relaxed));
         }
     }
+}
 
+impl Stamps for FrameStamps<'_> {
     fn check(&self, block: FrameId, order: Order, generation: u64) -> bool {
         stamped(block, order).all(|frame| {
             let stamp = Stamp::new(self.epoch, frame, generation).words();
@@ -109,7 +114,7 @@ mod tests {
         let words: Vec<_> = (0..8 * FRAME_WORDS).map(|_| AtomicU64::new(0)).collect();
         let stamps = FrameStamps::new(1, &words);
         let order = Order::new(2).expect("an order");
-        stamps.write(FrameId(4), order, 9);
+        stamps.stamp(FrameId(4), order, 9);
         assert!(stamps.check(FrameId(4), order, 9));
         assert!(!stamps.check(FrameId(4), order, 8));
         assert!(!stamps.check(FrameId(0), order, 9));
@@ -125,7 +130,7 @@ mod tests {
     #[test]
     fn a_block_beyond_the_memory_has_no_stamp() {
         let stamps = FrameStamps::new(1, &[]);
-        stamps.write(FrameId(usize::MAX), Order::FRAME, 1);
+        stamps.stamp(FrameId(usize::MAX), Order::FRAME, 1);
         assert!(!stamps.check(FrameId(usize::MAX), Order::FRAME, 1));
     }
 }

@@ -6,7 +6,7 @@
 
 use super::format::{RESULT_LINES, load};
 use super::{Ledger, LedgerError, Medium, Worker};
-use crate::stamp::Stamps;
+use crate::stamp::Stamper;
 
 /// What a ledger is made for. It does not change afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl<M> Ledger<'_, M> {
     /// # Errors
     ///
     /// There is no line for this processor, or it is not settled.
-    pub fn worker<'l, S: Stamps>(
+    pub fn worker<'l, S: Stamper>(
         &'l self,
         cpu: u8,
         stamps: &'l S,

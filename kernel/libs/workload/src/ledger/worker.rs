@@ -7,7 +7,7 @@ use frame::{FrameId, Order};
 use super::intent::encode;
 use super::{Block, Breach, Claim, InFlight, Ledger, LedgerError, Medium, Op, Owner};
 use crate::FrameAlloc;
-use crate::stamp::Stamps;
+use crate::stamp::Stamper;
 
 /// A processor that allocates and frees, and keeps account of it.
 ///
@@ -52,7 +52,7 @@ impl<'l, M, S> Worker<'l, M, S> {
     }
 }
 
-impl<M: Medium, S: Stamps> Worker<'_, M, S> {
+impl<M: Medium, S: Stamper> Worker<'_, M, S> {
     /// Takes a block, or returns `None` where the allocator has none.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl<M: Medium, S: Stamps> Worker<'_, M, S> {
             });
         }
         let block = Block::new(frame, claim);
-        self.stamps.write(frame, order, block.generation);
+        self.stamps.stamp(frame, order, block.generation);
         self.own(block).map_err(|(owned, owner)| Breach::Doubled {
             block,
             owned,
@@ -133,7 +133,7 @@ impl<M: Medium, S: Stamps> Worker<'_, M, S> {
         let upper = FrameId(block.frame.0 + order.frames());
         let halves = [block.frame, upper].map(|frame| Block::new(frame, claim));
         for half in halves {
-            self.stamps.write(half.frame, half.order, half.generation);
+            self.stamps.stamp(half.frame, half.order, half.generation);
         }
         for half in halves.iter().rev() {
             let word = self.ledger.owner_word(half.frame);

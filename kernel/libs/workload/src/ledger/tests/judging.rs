@@ -78,7 +78,7 @@ mod violations {
         let block = Block::new(FrameId(36), claim);
         zone.annex[OWNERS + 36].store(block.generation, Ordering::Relaxed);
         zone.stamps()
-            .write(block.frame, block.order, block.generation);
+            .stamp(block.frame, block.order, block.generation);
         let judgement = zone.judge();
         assert_eq!(kinds(&judgement), "d");
         assert_eq!(judgement.doubled.count, 2, "frames");
@@ -195,7 +195,7 @@ mod bounds {
         let block = Block::new(FrameId(80), claim);
         zone.annex[OWNERS + 80].store(block.generation, Ordering::Relaxed);
         zone.stamps()
-            .write(block.frame, block.order, block.generation);
+            .stamp(block.frame, block.order, block.generation);
         let judgement = leak(&zone, 80..88);
         assert!(judgement.holds(), "{judgement:?}");
         assert_eq!((judgement.in_flight, judgement.bound), (1, 0));

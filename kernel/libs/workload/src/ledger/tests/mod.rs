@@ -14,7 +14,7 @@ use frame::{FRAME_SIZE, FrameId, Order};
 
 use super::*;
 use crate::fakes::Simple;
-use crate::stamp::{FrameStamps, Stamps};
+use crate::stamp::{FrameStamps, Stamper};
 
 const EPOCH: u64 = 0x1234_5678_9abc_def0;
 
