@@ -22,6 +22,7 @@ impl Size {
     }
 
     /// Returns the size of so many mebibytes.
+    #[cfg(test)]
     pub(crate) const fn mib(mebibytes: u64) -> Self {
         Self(mebibytes << 20)
     }

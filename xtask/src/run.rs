@@ -13,10 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use record::Record;
 
 use crate::{
+    build::{self, Artifacts},
     figures,
     guest::Control,
     install,
@@ -29,7 +30,7 @@ use crate::{
     workspace,
 };
 
-pub(crate) use args::Args;
+pub(crate) use args::{Args, Mutant};
 pub(crate) use judgement::HostJudgement;
 pub(crate) use recorder::Voice;
 use recorder::{Kill, Recorder};
@@ -41,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) outcome: Outcome,
     /// What the kernel reported.
     pub(crate) records: Vec<Record>,
+    /// What the host found in the persistent files.
+    pub(crate) judgements: Vec<HostJudgement>,
     /// Where the files are.
     pub(crate) dir: RunDir,
     /// The closing summary.
@@ -62,24 +65,41 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         println!("{}", shell::lines(&command));
         return Ok(ExitCode::SUCCESS);
     }
-    let report = execute(args, &workspace::output().join("run"), Voice::Terminal)?;
+    println!("build: kernel and loaders, release profile");
+    let artifacts = build(args)?;
+    let parent = workspace::output().join("run");
+    let report = execute(args, &artifacts, &parent, Voice::Terminal)?;
     println!("\n{}", report.summary);
     println!("results in {}", report.dir.path().display());
     println!("{}", report.outcome);
     Ok(ExitCode::from(&report.outcome))
 }
 
-/// Builds, boots and waits for the outcome; files go to a new directory in `parent`.
+/// Builds the images that `args` ask for.
 ///
 /// # Errors
 ///
-/// Returns an error where the host fails: a build, a missing tool, a full disk.
-/// What the guest does is the report's outcome.
-pub(crate) fn execute(args: &Args, parent: &Path, voice: Voice) -> Result<Report> {
+/// Returns an error where a build fails or its result is not what it must be.
+pub(crate) fn build(args: &Args) -> Result<Artifacts> {
+    build::build(&setup::build_options(args)).context("building the images")
+}
+
+/// Boots and waits for the outcome; files go to a new directory in `parent`.
+///
+/// # Errors
+///
+/// Returns an error where the host fails: a missing tool, a full disk. What the
+/// guest does is the report's outcome.
+pub(crate) fn execute(
+    args: &Args,
+    artifacts: &Artifacts,
+    parent: &Path,
+    voice: Voice,
+) -> Result<Report> {
     args.check()?;
     let started = Instant::now();
     let dir = RunDir::create(parent)?;
-    let setup = Setup::prepare(args, &dir, voice)?;
+    let setup = Setup::prepare(args, artifacts, &dir, voice)?;
     let kill = match args.tests.kill_after {
         Some(crashes) => Kill::After {
             crashes,
@@ -138,6 +158,7 @@ fn report(
         outcome,
         summary: summary(&records, &figures.rows, &judgements, elapsed),
         records,
+        judgements,
         dir,
     })
 }

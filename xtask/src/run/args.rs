@@ -106,7 +106,7 @@ pub(crate) struct TestArgs {
 }
 
 /// Mutations of the allocator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Mutant {
     /// An allocation does not set its bit.

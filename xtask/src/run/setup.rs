@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    build::{self, Artifacts, BuildOptions},
+    build::{Artifacts, BuildOptions},
     command_line::{self, CommandLine, Permission},
     image,
     machine::{Engine, Machine, Medium, Module, ModuleKind},
@@ -28,18 +28,21 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// Builds the images, makes the files and chooses the engine.
-    pub(super) fn prepare(args: &Args, dir: &RunDir, voice: Voice) -> Result<Self> {
-        let options = build_options(args);
-        let artifacts = build::build(&options).context("building the images")?;
-        let mut setup = Self::describe(args, &artifacts, dir.path())?;
+    /// Makes the files and chooses the engine.
+    pub(super) fn prepare(
+        args: &Args,
+        artifacts: &Artifacts,
+        dir: &RunDir,
+        voice: Voice,
+    ) -> Result<Self> {
+        let mut setup = Self::describe(args, artifacts, dir.path())?;
         for module in &setup.machine.modules {
             if setup.fresh.contains(&module.file) {
                 make_sparse(&module.file, module.size)?;
             }
         }
         if let Medium::Disk { image, .. } = &setup.machine.medium {
-            image::write(&artifacts, &command_line(args).text(), image)?;
+            image::write(artifacts, &command_line(args).text(), image)?;
         }
         setup.machine.engine = match args.accel {
             Accel::Tcg => Engine::Tcg,
@@ -102,7 +105,8 @@ impl Setup {
     }
 }
 
-fn build_options(args: &Args) -> BuildOptions {
+/// What to build for a run.
+pub(super) fn build_options(args: &Args) -> BuildOptions {
     BuildOptions {
         mutant: args.tests.mutant.as_ref().map(name_of),
         ..BuildOptions::default()

@@ -1,0 +1,124 @@
+//! A trial: what is run, how it must end, and what must be true afterwards.
+//!
+//! Trials are data. A step is the command line that a person would type after
+//! `cargo xtask run`, so each one can be repeated by hand.
+
+use std::fmt;
+
+use crate::outcome::Outcome;
+
+use super::nfit::Nfit;
+
+/// One trial.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trial {
+    /// Its name, also that of its directory.
+    pub(super) name: &'static str,
+    /// What is in the persistent file that `{file}` stands for.
+    pub(super) file: Content,
+    /// The table that `{table}` stands for.
+    pub(super) table: Option<Nfit>,
+    /// The runs, one after the other, on the same file.
+    pub(super) steps: &'static [Step],
+}
+
+/// One run of a trial.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// The flags.
+    pub(super) line: &'static str,
+    /// How it must end.
+    pub(super) ends: Ends,
+    /// What must be true afterwards.
+    pub(super) claims: &'static [Claim],
+}
+
+/// What is in a persistent file before the first step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// There is no file.
+    None,
+    /// Zeros.
+    Blank,
+    /// Something that is not ours, all over.
+    Foreign,
+}
+
+/// How a run must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// With verdict pass.
+    Pass,
+    /// With verdict fail.
+    Fail,
+    /// With a verdict, whichever: what matters is in the claims.
+    Verdict,
+    /// With a panic.
+    Panic,
+    /// At a bound.
+    Hang,
+    /// Without a verdict.
+    NoVerdict,
+    /// Killed by the host.
+    Killed,
+}
+
+impl Ends {
+    /// Whether `outcome` is this end.
+    pub(super) fn is(self, outcome: &Outcome) -> bool {
+        match self {
+            Self::Pass => matches!(outcome, Outcome::Pass { .. }),
+            Self::Fail => matches!(outcome, Outcome::Fail { .. }),
+            Self::Verdict => matches!(outcome, Outcome::Pass { .. } | Outcome::Fail { .. }),
+            Self::Panic => matches!(outcome, Outcome::Panic { .. }),
+            Self::Hang => matches!(outcome, Outcome::Hang { .. }),
+            Self::NoVerdict => matches!(outcome, Outcome::NoVerdict { .. }),
+            Self::Killed => matches!(outcome, Outcome::Killed),
+        }
+    }
+}
+
+/// Something that must be true after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// So many processors are online.
+    Processors(usize),
+    /// So many persistent zones are planned, their lower tables in listed ranges
+    /// and their upper structures in none.
+    PersistentZones(usize),
+    /// Zones are on so many nodes.
+    Nodes(usize),
+    /// A zone was created.
+    Created,
+    /// A persistent zone was found and recovered.
+    Recovered,
+    /// So many crashes at least were recovered, each after thousands of operations,
+    /// with nothing lost or doubled and leaks within their bound.
+    Crashes(usize),
+    /// Samples of three workloads, two orders, each of these numbers of
+    /// processors, on so many zones at least.
+    Samples {
+        /// Numbers of processors.
+        cpus: &'static [u32],
+        /// Zones.
+        zones: usize,
+    },
+    /// The host judged acknowledged operations in the file while nothing moved.
+    HostJudged,
+    /// A listed range is refused for a reason with these words.
+    Refused(&'static str),
+    /// Something is not applicable, in a sentence with these words.
+    NotApplicable(&'static str),
+    /// The console shows these words.
+    Says(&'static str),
+    /// The file is the same, byte for byte.
+    FileUnchanged,
+    /// The file is not the same.
+    FileChanged,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
