@@ -106,7 +106,7 @@ fn segment<'a>(file: &'a [u8], header: &ProgramHeader) -> Result<Segment<'a>, El
         return Err(ElfError::DataExceedsSegment { address });
     }
     // The offset too: loaders that map the file's pages in place need it.
-    if address % PAGE_SIZE != 0 || header.offset % PAGE_SIZE != 0 {
+    if !address.is_multiple_of(PAGE_SIZE) || !header.offset.is_multiple_of(PAGE_SIZE) {
         return Err(ElfError::UnalignedSegment { address });
     }
     let last = address.checked_add(header.memory_len - 1);
@@ -138,8 +138,8 @@ fn access(header: &ProgramHeader) -> Result<Access, ElfError> {
 fn check_apart(segments: &[Segment<'_>]) -> Result<(), ElfError> {
     for pair in segments.windows(2) {
         let [low, high] = pair else { continue };
-        let end = low.start.as_u64() + (low.len_bytes - 1) | (PAGE_SIZE - 1);
-        if end >= high.start.as_u64() {
+        let last = low.start.as_u64() + (low.len_bytes - 1);
+        if last | (PAGE_SIZE - 1) >= high.start.as_u64() {
             return Err(ElfError::Overlap {
                 address: high.start.as_u64(),
             });

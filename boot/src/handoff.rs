@@ -26,9 +26,9 @@ pub const ROOM: u64 =
 const INFO: u64 = size_of::<Descriptors>() as u64;
 const REGIONS: u64 = 1024;
 
-const _: () = assert!(INFO % align_of::<BootInfo>() as u64 == 0);
+const _: () = assert!(INFO.is_multiple_of(align_of::<BootInfo>() as u64));
 const _: () = assert!(INFO + size_of::<BootInfo>() as u64 <= REGIONS);
-const _: () = assert!(REGIONS % align_of::<MemoryRegion>() as u64 == 0);
+const _: () = assert!(REGIONS.is_multiple_of(align_of::<MemoryRegion>() as u64));
 
 /// A kernel that needs nothing but to be jumped to.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,10 @@ pub struct Ready {
 }
 
 /// Writes the boot information for a loaded kernel.
+///
+/// # Panics
+///
+/// If the kernel was loaded into another arena.
 pub fn finish(loaded: &Loaded, map: &Map, arena: &mut Arena<'_>) -> Ready {
     let room = usize::try_from(ROOM).expect("it fits in memory");
     let room = arena.bytes_mut(loaded.boot_info.phys, room);

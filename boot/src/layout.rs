@@ -14,11 +14,11 @@ use crate::PAGE_SIZE;
 
 /// Bytes behind one entry of a level 4 table.
 const SLOT: u64 = 1 << 39;
-const SLOTS: u64 = 512;
+const SLOTS: usize = 512;
 
 /// What is taken in the address space.
 pub struct Layout {
-    taken: [bool; SLOTS as usize],
+    taken: [bool; SLOTS],
 }
 
 /// Why something found no place.
@@ -44,7 +44,7 @@ impl Layout {
     pub fn new(mappings: &Mappings) -> Self {
         let low = mappings.dynamic_range_start.unwrap_or(0);
         let high = mappings.dynamic_range_end.unwrap_or(u64::MAX);
-        let mut taken = [true; SLOTS as usize];
+        let mut taken = [true; SLOTS];
         for (slot, taken) in (1..).zip(taken.iter_mut().skip(1)) {
             let start = slot_start(slot);
             *taken = start < low || start + (SLOT - 1) > high;

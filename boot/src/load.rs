@@ -22,6 +22,13 @@ use crate::{PAGE_SIZE, handoff, pages};
 /// kernel needs (`bootloader_api::config::Mappings::physical_memory`).
 const DIRECT_MAP_MIN: u64 = 4 << 30;
 
+/// The direct map reaches no further, whatever the firmware reports: it shares
+/// half of the address space with everything else.
+const DIRECT_MAP_MAX: u64 = 64 << 40;
+
+/// No kernel means to ask for a larger stack.
+const STACK_MAX: u64 = 1 << 30;
+
 /// What a loader has found.
 pub struct Request<'a> {
     /// The kernel, checked.
@@ -96,6 +103,13 @@ pub enum LoadError {
         /// The field of `BootloaderConfig`.
         field: &'static str,
     },
+    /// The firmware reports something where no memory can be.
+    OutOfReach {
+        /// Where it is said to begin.
+        start: PhysAddr,
+        /// Its length in bytes.
+        len_bytes: u64,
+    },
     /// The arena was made too small.
     OutOfMemory(OutOfMemory),
     /// Something found no place in the address space.
@@ -104,22 +118,21 @@ pub enum LoadError {
     Map(MapError),
 }
 
-/// Returns how many bytes of arena loading `kernel` takes.
+/// Returns how many bytes of arena loading `kernel` takes, at most.
 pub fn arena_len(kernel: &Kernel<'_>, screen: Option<Screen>, memory_end: u64, cpu: Cpu) -> u64 {
     let segments: u64 = kernel
         .segments
         .iter()
         .map(|segment| pages(segment.len_bytes))
         .sum();
-    let stack = pages(kernel.config.kernel_stack_size);
+    let stack = pages(kernel.config.kernel_stack_size.min(STACK_MAX));
     let own = segments + stack + pages(handoff::ROOM);
     // Each small mapping has tables of its own, as they are far apart.
     let small_mappings = kernel.segments.len() as u64 + 4;
     let screen_len = screen.map_or(0, |screen| screen.info.byte_len as u64);
-    let tables = paging::tables_for(
-        direct_map_len(memory_end, cpu.largest_page),
-        cpu.largest_page,
-    ) + paging::tables_for(screen_len, PageSize::Base)
+    let direct_map = direct_map_len(memory_end, cpu.largest_page);
+    let tables = paging::tables_for(direct_map, cpu.largest_page)
+        + paging::tables_for(screen_len, PageSize::Base)
         + paging::tables_for(own * PAGE_SIZE, PageSize::Base)
         + small_mappings * paging::tables_for(PAGE_SIZE, PageSize::Base);
     (own + tables + 1) * PAGE_SIZE
@@ -127,8 +140,17 @@ pub fn arena_len(kernel: &Kernel<'_>, screen: Option<Screen>, memory_end: u64, c
 
 fn direct_map_len(memory_end: u64, largest: PageSize) -> u64 {
     memory_end
-        .max(DIRECT_MAP_MIN)
+        .clamp(DIRECT_MAP_MIN, DIRECT_MAP_MAX)
         .next_multiple_of(largest.bytes())
+}
+
+fn stack_len(kernel: &Kernel<'_>) -> Result<u64, LoadError> {
+    Some(kernel.config.kernel_stack_size)
+        .filter(|len| (1..=STACK_MAX).contains(len))
+        .map(|len| len.next_multiple_of(PAGE_SIZE))
+        .ok_or(LoadError::Unsupported {
+            field: "kernel_stack_size",
+        })
 }
 
 /// Lays out the kernel's address space and fills it.
@@ -145,7 +167,7 @@ pub fn load(request: &Request<'_>, arena: &mut Arena<'_>) -> Result<Loaded, Load
         space.load_segment(arena, segment)?;
     }
 
-    let stack_len = pages(request.kernel.config.kernel_stack_size) * PAGE_SIZE;
+    let stack_len = stack_len(request.kernel)?;
     // The first page is left unmapped: an overflow faults instead of spreading.
     let guard = space
         .layout
@@ -182,7 +204,9 @@ pub fn load(request: &Request<'_>, arena: &mut Arena<'_>) -> Result<Loaded, Load
     };
     let screen = match request.screen {
         Some(Screen { start, info }) => {
-            let pixels = PhysRange::new(start, info.byte_len as u64).unwrap_or_default();
+            let len_bytes = info.byte_len as u64;
+            let pixels = PhysRange::new(start, len_bytes)
+                .ok_or(LoadError::OutOfReach { start, len_bytes })?;
             Some((space.map_bytes(arena, mappings.framebuffer, pixels)?, info))
         }
         None => None,
@@ -285,8 +309,15 @@ impl AddressSpace {
         bytes: PhysRange,
     ) -> Result<VirtAddr, LoadError> {
         let first_page = bytes.start().align_down(PAGE_SIZE);
+        let last_page = bytes
+            .end()
+            .align_up(PAGE_SIZE)
+            .ok_or(LoadError::OutOfReach {
+                start: bytes.start(),
+                len_bytes: bytes.len_bytes(),
+            })?;
         let offset = bytes.start().0 - first_page.0;
-        let len = pages(offset + bytes.len_bytes()) * PAGE_SIZE;
+        let len = last_page.0 - first_page.0;
         let virt = self.layout.place(mapping, len)?;
         self.map(arena, virt, first_page, len, Access::ReadWrite)?;
         Ok(virt + offset)
@@ -316,6 +347,9 @@ impl fmt::Display for LoadError {
         match self {
             Self::Unsupported { field } => {
                 write!(f, "kernel sets {field}, which this loader does not support")
+            }
+            Self::OutOfReach { start, len_bytes } => {
+                write!(f, "{len_bytes:#x} bytes at {start} leave the address space")
             }
             Self::OutOfMemory(error) => write!(f, "loader's memory: {error}"),
             Self::Layout(error) => error.fmt(f),

@@ -173,7 +173,7 @@ fn entry(table: PhysAddr, virt: VirtAddr, level: u32) -> PhysAddr {
 }
 
 fn check(virt: VirtAddr, phys: PhysAddr, len_bytes: u64) -> Result<(), MapError> {
-    if (virt.as_u64() | phys.0 | len_bytes) % PAGE_SIZE != 0 || phys.0 & !ADDRESS != 0 {
+    if !(virt.as_u64() | phys.0 | len_bytes).is_multiple_of(PAGE_SIZE) || phys.0 & !ADDRESS != 0 {
         return Err(MapError::Unaligned {
             virt,
             phys,
@@ -200,7 +200,7 @@ impl Page {
         [PageSize::Giant, PageSize::Huge]
             .into_iter()
             .filter(|&size| size <= largest && size.bytes() <= left_bytes)
-            .find(|size| (self.virt.as_u64() | self.phys.0) % size.bytes() == 0)
+            .find(|size| (self.virt.as_u64() | self.phys.0).is_multiple_of(size.bytes()))
             .unwrap_or(PageSize::Base)
     }
 }
