@@ -1,14 +1,40 @@
 //! Perennial: a unikernel that measures and proves a page-frame allocator.
+//!
+//! From the loader's hands to a verdict, one phase after the other; each takes
+//! what the ones before have returned. `docs/architecture.md` has the figure.
 #![no_std]
 #![no_main]
 
-use bootloader_api::config::Mapping;
-use bootloader_api::{BootInfo, BootloaderConfig, entry_point};
-use core::fmt::Write;
-use core::panic::PanicInfo;
+extern crate alloc;
+
+mod arch;
+mod console;
+mod exit;
+mod fault;
+mod frames;
+mod handover;
+mod heap;
+mod log;
+mod mem;
+mod memory_map;
+mod panic;
+mod phases;
+mod provenance;
+mod reset;
+mod run;
+mod size;
+mod smp;
+mod system;
+mod tables;
+mod zones;
+
+use bootloader_api::{BootInfo, BootloaderConfig, config::Mapping, entry_point};
 use freestanding as _;
-use uart_16550::{Config, Uart16550Tty};
-use x86_64::instructions::{hlt, port::Port};
+
+use crate::{
+    arch::tsc::Clock, frames::DramFrames, handover::Handover, reset::ResetWay, system::System,
+    zones::Placement,
+};
 
 /// What the kernel asks of its loader.
 static CONFIG: BootloaderConfig = {
@@ -21,32 +47,39 @@ static CONFIG: BootloaderConfig = {
 entry_point!(main, config = &CONFIG);
 
 fn main(info: &'static mut BootInfo) -> ! {
-    say(format_args!(
-        "hello from {} built by {}\n{info:#x?}\n",
-        env!("PERENNIAL_COMMIT"),
-        env!("PERENNIAL_TOOLCHAIN"),
-    ));
-    exit(0)
-}
+    phases::start_boot_processor();
+    let mut handover = Handover::take(info);
+    let options = phases::read_options(&handover);
+    phases::show_on_screen(&mut handover, &options);
 
-#[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
-    say(format_args!("{info}\n"));
-    exit(1)
-}
+    let clock = Clock::find();
+    let topology = tables::read(&handover);
+    exit::learn(&topology);
+    provenance::report(&handover, &topology, &options, &clock);
+    memory_map::report(handover.regions);
+    tables::report(&topology);
 
-fn say(text: core::fmt::Arguments) {
-    // SAFETY: COM1 is at its customary ports, and nothing else drives it.
-    if let Ok(mut serial) = unsafe { Uart16550Tty::new_port(0x3F8, Config::default()) } {
-        let _ = serial.write_fmt(text);
-    }
-}
+    let cpus = phases::processors(&topology, &options);
+    let placement = Placement::decide(&handover, &topology, &options, cpus);
+    let volatile = zones::open_volatile(&placement, handover.direct, &clock);
+    let frames = DramFrames::new(volatile);
+    let mut mapper = phases::take_over_memory(&handover, &placement, frames);
+    console::add_firmware_port(&mut mapper, topology.serial);
+    phases::start_interrupts(&mut mapper, &topology, &clock);
+    let zones = phases::open_zones(&placement, volatile, &mut mapper, &options, &clock);
+    let crew = smp::start(&mut mapper, &topology, handover.regions, clock, cpus);
 
-fn exit(code: u32) -> ! {
-    let mut port = Port::new(0xF4);
-    // SAFETY: QEMU's debug exit device, or nothing.
-    unsafe { port.write(code) };
-    loop {
-        hlt();
-    }
+    fault::inject(options.fault);
+    let mut system = System {
+        options,
+        resets: ResetWay::available(&topology),
+        topology,
+        clock,
+        crew,
+        zones,
+        mapper,
+    };
+    let verdict = run::all(&mut system);
+    phases::conclude(verdict);
+    exit::power_off()
 }

@@ -1,0 +1,80 @@
+//! Switching the machine off.
+//!
+//! How to is in the firmware's tables; a panic may come before they are read,
+//! and emulators have ways of their own, so there is a list of ways. A machine
+//! that none of them switches off stops, with everything said.
+
+use firmware::{PowerOff, Topology, fadt::EnableAcpi};
+use spin::Once;
+
+use crate::arch::{
+    cpu,
+    port::{in16, out8, out16, out32},
+};
+
+/// What the firmware says about it, once that is known.
+static FIRMWARE: Once<PowerOff> = Once::new();
+
+/// QEMU's device for ending a run, at its customary port and at the one that
+/// freestanding test suites use.
+const DEBUG_EXIT: [u16; 2] = [0x501, 0xF4];
+/// QEMU's power management control registers: Q35, then i440FX.
+const QEMU_CONTROL: [u16; 2] = [0x604, 0xB004];
+/// Sleep enable, in the control register (ACPI 6.5, table 4-15).
+const SLEEP_ENABLE: u16 = 1 << 13;
+/// The control register is ACPI's, not the firmware's.
+const ACPI_ENABLED: u16 = 1 << 0;
+/// How often to ask whether the firmware has let go.
+const POLLS: u32 = 1_000_000;
+
+/// Remembers how this machine is switched off.
+pub(crate) fn learn(topology: &Topology) {
+    if let Some(power_off) = topology.power_off {
+        FIRMWARE.call_once(|| power_off);
+    }
+}
+
+/// Switches the machine off, or stops it.
+pub(crate) fn power_off() -> ! {
+    if let Some(power_off) = FIRMWARE.get() {
+        sleep(power_off);
+    }
+    for port in QEMU_CONTROL {
+        // SAFETY: off is what is wanted; without QEMU nothing is there.
+        unsafe { out16(port, SLEEP_ENABLE) };
+    }
+    for port in DEBUG_EXIT {
+        // SAFETY: likewise.
+        unsafe { out32(port, 0) };
+    }
+    cpu::stop()
+}
+
+fn sleep(power_off: &PowerOff) {
+    let a = power_off.pm1a_control.port();
+    let b = power_off.pm1b_control.and_then(|register| register.port());
+    if let (Some(control), Some(enable)) = (a, power_off.enable_acpi) {
+        take_over(control, enable);
+    }
+    let types = power_off.sleep_type;
+    for (register, sleep_type) in [(a, types.a), (b, types.b)] {
+        if let Some(port) = register {
+            // SAFETY: the firmware says that this switches the machine off.
+            unsafe { out16(port, u16::from(sleep_type) << 10 | SLEEP_ENABLE) };
+        }
+    }
+}
+
+/// Until ACPI is enabled, the control register belongs to the firmware.
+fn take_over(control: u16, enable: EnableAcpi) {
+    let is_ours = || {
+        // SAFETY: reading the control register has no effect.
+        let value = unsafe { in16(control) };
+        value & ACPI_ENABLED != 0
+    };
+    if !is_ours() {
+        // SAFETY: the firmware says that this makes it let go.
+        unsafe { out8(enable.port, enable.value) };
+        let _ = (0..POLLS).find(|_| is_ours());
+    }
+}

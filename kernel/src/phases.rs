@@ -1,0 +1,157 @@
+//! The steps of the boot that are a line in `main` and a few here.
+
+use bootloader_api::info::MemoryRegion;
+use firmware::Topology;
+use frame::PhysAddr;
+use options::Options;
+use record::{Record, Verdict};
+use workload::ledger;
+use x86_64::VirtAddr;
+
+use crate::{
+    arch::{self, segments, tsc::Clock},
+    console,
+    frames::DramFrames,
+    handover::Handover,
+    heap,
+    log::{info, record, warn},
+    mem::Mapper,
+    memory_map,
+    size::Size,
+    smp::PerCpu,
+    zones::{self, OpenZone, Placement, Zones},
+};
+
+/// Where local interrupt controllers are unless firmware says otherwise (Intel
+/// SDM vol. 3A, 11.4.1).
+const CUSTOMARY_APIC: PhysAddr = PhysAddr(0xFEE0_0000);
+/// Most bytes by which the heap grows, and the part of DRAM that it takes at most.
+const HEAP_BYTES: u64 = 64 << 20;
+const HEAP_PART: u64 = 16;
+
+/// Gives the boot processor what every processor has, and the kernel its voice.
+pub(crate) fn start_boot_processor() {
+    static BOOT_PROCESSOR: PerCpu = PerCpu::new(0);
+    BOOT_PROCESSOR.install();
+    // SAFETY: nothing has allocated, and this function runs once.
+    unsafe { heap::start() };
+    let stacks = core::array::from_fn(|_| {
+        let stack = alloc::vec![0_u128; segments::STACK_BYTES / size_of::<u128>()].leak();
+        VirtAddr::from_ptr(stack.as_ptr_range().end)
+    });
+    // SAFETY: the stacks are fresh and leaked.
+    unsafe { segments::load(stacks) };
+    arch::idt::load();
+    // SAFETY: at these ports is the first serial port, or nothing, and nothing
+    // else drives it.
+    if let Some(port) = unsafe { console::Serial::at_port(console::COM1, None) } {
+        console::add_port(port);
+    }
+}
+
+/// Reads the command line.
+pub(crate) fn read_options(handover: &Handover) -> Options {
+    Options::parse(&handover.command_line, |complaint| {
+        warn!("options", "{complaint}");
+    })
+}
+
+/// Adds the screen, if there is one and it is wanted.
+pub(crate) fn show_on_screen(handover: &mut Handover, options: &Options) {
+    let framebuffer = handover.framebuffer.take();
+    if let Some(framebuffer) = framebuffer.filter(|_| options.framebuffer) {
+        console::add_screen(framebuffer);
+    }
+}
+
+/// Returns how many processors may take part.
+pub(crate) fn processors(topology: &Topology, options: &Options) -> usize {
+    let enabled = topology.processors.iter().filter(|p| p.enabled).count();
+    let wanted = options.cpus.map_or(usize::MAX, |cpus| cpus as usize);
+    if enabled > ledger::MAX_CPUS {
+        warn!(
+            "smp",
+            "{} of {enabled} processors take part: the crash ledger has no room for more",
+            ledger::MAX_CPUS
+        );
+    }
+    enabled.min(wanted).clamp(1, ledger::MAX_CPUS)
+}
+
+/// Takes over the page tables and lets the heap grow.
+///
+/// # Panics
+///
+/// Panics if there is not enough DRAM for either: nothing would work.
+pub(crate) fn take_over_memory(
+    handover: &Handover,
+    placement: &Placement,
+    frames: DramFrames<'static>,
+) -> Mapper<'static> {
+    let persistent = placement.plan.persistent();
+    let persistent_bytes = persistent.map(|(zone, _)| zone.range.len_bytes()).sum();
+    // SAFETY: the loader is gone, and there is no other mapper.
+    let mapper = unsafe { Mapper::new(handover.direct, frames, persistent_bytes) };
+    let mut mapper = mapper.unwrap_or_else(|error| panic!("memory: {error}"));
+    grow_heap(&mut mapper, handover.regions);
+    mapper
+}
+
+fn grow_heap(mapper: &mut Mapper<'_>, regions: &[MemoryRegion]) {
+    let share = memory_map::usable_bytes(regions) / HEAP_PART;
+    let bytes = share.min(HEAP_BYTES) & !0xFFF;
+    if let Err(error) = heap::grow(mapper, bytes) {
+        panic!("memory: the heap can't grow by {}: {error}", Size(bytes));
+    }
+    let (_, total) = heap::usage();
+    info!("memory", "heap of {}", Size(total as u64));
+}
+
+/// Readies the interrupt controllers and the timer of the boot processor.
+///
+/// # Panics
+///
+/// Panics if their registers can't be mapped.
+pub(crate) fn start_interrupts(mapper: &mut Mapper<'_>, topology: &Topology, clock: &Clock) {
+    arch::pic::silence();
+    let enabled = topology.processors.iter().filter(|p| p.enabled);
+    let highest_id = enabled.map(|p| p.apic_id).max().unwrap_or(0);
+    let base = topology.local_apic.unwrap_or(CUSTOMARY_APIC);
+    match arch::apic::start(mapper, base, highest_id) {
+        Ok(manners) => info!("smp", "local interrupt controllers: {manners}"),
+        Err(error) => panic!("smp: can't map the local interrupt controller: {error}"),
+    }
+    arch::timer::calibrate(clock);
+}
+
+/// Opens the persistent zones and reports what became of the plan.
+pub(crate) fn open_zones(
+    placement: &Placement,
+    volatile: &'static [OpenZone],
+    mapper: &mut Mapper<'_>,
+    options: &Options,
+    clock: &Clock,
+) -> Zones {
+    let (persistent, left_alone) = zones::open_persistent(placement, mapper, options.format, clock);
+    let zones = Zones {
+        volatile,
+        persistent,
+        left_alone,
+    };
+    zones::report_plan(&placement.plan, &zones);
+    zones
+}
+
+/// Says how it went; nothing is said after the verdict's record.
+pub(crate) fn conclude(verdict: Verdict) {
+    let stray = arch::idt::stray();
+    if stray > 0 {
+        warn!("smp", "{stray} interrupts came that nobody asked for");
+    }
+    for what in &verdict.not_applicable {
+        info!("verdict", "not applicable: {what}");
+    }
+    let word = if verdict.pass { "pass" } else { "fail" };
+    info!("verdict", "{word}: {}", verdict.reason);
+    record(&Record::Verdict(verdict));
+}

@@ -1,0 +1,82 @@
+//! Zones: memory under the allocator, and how it gets there.
+//!
+//! DRAM zones are made anew at every boot. A persistent zone may hold what an
+//! earlier boot, or somebody else, has left; so it is first looked at read-only,
+//! then it is decided whose it is, and only what is ours is ever mapped
+//! writable.
+
+mod allocator;
+mod look;
+mod ownership;
+mod persistent;
+mod placement;
+mod report;
+mod volatile;
+
+use alloc::{string::String, vec::Vec};
+use core::sync::atomic::AtomicU64;
+
+use frame::{FrameId, PhysAddr};
+use plan::{Persistent, ZonePlacement};
+use record::How;
+
+pub(crate) use allocator::{Allocator, with_zone};
+pub(crate) use persistent::open_persistent;
+pub(crate) use placement::Placement;
+pub(crate) use report::report_plan;
+pub(crate) use volatile::open_volatile;
+
+/// A zone that is ready for use.
+pub(crate) struct OpenZone {
+    /// Where it and its tables are.
+    pub(crate) placement: ZonePlacement,
+    /// The allocator of its frames.
+    pub(crate) allocator: Allocator,
+    /// Size of the largest pages that map its frames, in bytes.
+    pub(crate) page_bytes: u64,
+    /// What only a persistent zone has.
+    pub(crate) store: Option<Store>,
+}
+
+/// The content of a persistent zone, as far as it is not the allocator's.
+pub(crate) struct Store {
+    /// Whether it was there before.
+    pub(crate) how: How,
+    /// What the firmware says about it.
+    pub(crate) persistent: Persistent,
+    /// The superblock, to note an orderly end.
+    pub(crate) superblock: &'static mut [u8],
+    /// Room outside the managed frames.
+    pub(crate) annex: &'static [AtomicU64],
+    /// The managed frames, of which the kernel itself uses none.
+    pub(crate) content: &'static [AtomicU64],
+}
+
+/// All zones.
+pub(crate) struct Zones {
+    /// Those in DRAM.
+    pub(crate) volatile: &'static [OpenZone],
+    /// Those in persistent memory, or in what stands in for it.
+    pub(crate) persistent: Vec<OpenZone>,
+    /// A sentence for each persistent zone of the plan that could not be opened.
+    pub(crate) left_alone: Vec<String>,
+}
+
+impl Zones {
+    /// Returns all zones, the persistent ones first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &OpenZone> + Clone {
+        self.persistent.iter().chain(self.volatile)
+    }
+}
+
+impl OpenZone {
+    /// Returns the name that records use.
+    pub(crate) fn name(&self) -> &str {
+        &self.placement.name
+    }
+
+    /// Returns where a frame is.
+    pub(crate) fn address(&self, frame: FrameId) -> PhysAddr {
+        PhysAddr(self.placement.managed.start().0 + frame.offset_bytes() as u64)
+    }
+}
