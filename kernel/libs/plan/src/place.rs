@@ -3,7 +3,7 @@
 //! Persistent zones come first, because their upper tables are carved from DRAM
 //! that zones of DRAM then can't have.
 
-use firmware::{Domain, Node, PersistentRange, RegionId, Topology, nfit};
+use firmware::{Domain, Node, PersistentRange, RegionId, nfit};
 use frame::{FRAME_SIZE, PhysRange};
 
 use crate::dram::{self, Piece, Pieces};
@@ -124,15 +124,10 @@ fn place_upper(
     let roomy = pieces
         .iter_mut()
         .filter(|piece| piece.range.len_bytes() >= least);
-    let piece = roomy.min_by_key(|piece| nearness(request.topology, node, piece));
+    let piece = roomy.min_by_key(|piece| request.topology.distance(node, piece.node));
     let piece = piece.ok_or(RefusedReason::NoDram { needed, node })?;
     zone.upper = layout::split_front(&mut piece.range, needed);
     Ok(zone)
-}
-
-/// Orders DRAM by what it costs to reach from a node: its own first.
-fn nearness(topology: &Topology, from: Node, piece: &Piece) -> (bool, u8) {
-    (piece.node != from, topology.distance(from, piece.node))
 }
 
 /// Makes a zone of every piece that is large enough, the largest if there are too many.
