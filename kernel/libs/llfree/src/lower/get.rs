@@ -266,7 +266,10 @@ fn set_words<const WORDS: usize>(
     order: u8,
 ) -> Option<usize> {
     let len = 1 << (order - WORD_ORDER);
-    let group = (field.chunks_exact(len)).position(|group| set_group(persist, group))?;
+    // Only reading first: undoing a group costs as much as taking it.
+    let is_free = |group: &[Cell]| group.iter().all(|word| word.load(persist) == 0);
+    let group =
+        (field.chunks_exact(len)).position(|group| is_free(group) && set_group(persist, group))?;
     Some(group * len * WORD_FRAMES)
 }
 

@@ -13,7 +13,6 @@ pub(crate) fn order(exponent: u8) -> Order {
 }
 
 /// Bytes that start at a cache line.
-#[derive(Clone)]
 pub(crate) struct Bytes {
     raw: Vec<u8>,
     len: usize,
@@ -26,15 +25,17 @@ impl Bytes {
         Self { raw, len }
     }
 
-    /// Returns a copy of these bytes.
-    pub(crate) fn copy(bytes: &[u8]) -> Self {
-        let mut copy = Self::filled(bytes.len(), 0);
-        copy.copy_from_slice(bytes);
-        copy
-    }
-
     fn start(&self) -> usize {
         self.raw.as_ptr().align_offset(64)
+    }
+}
+
+impl Clone for Bytes {
+    /// Not derived: the copy begins elsewhere in its buffer.
+    fn clone(&self) -> Self {
+        let mut copy = Self::filled(self.len, 0);
+        copy.copy_from_slice(self);
+        copy
     }
 }
 

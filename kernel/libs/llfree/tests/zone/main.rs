@@ -3,4 +3,11 @@
 //! One binary: what the modules share is built once.
 
 mod common;
+mod interleavings;
+mod media;
+mod media_crash;
 mod model;
+mod recovery;
+mod region;
+mod stress;
+mod traps;
