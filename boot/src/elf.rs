@@ -177,3 +177,6 @@ fn config(file: &[u8], header: &Header) -> Result<BootloaderConfig, ElfError> {
     BootloaderConfig::deserialize(raw::slice(file, offset, len)?)
         .map_err(|reason| ElfError::BadConfig { reason })
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ pub fn finish(loaded: &Loaded, map: &Map, arena: &mut Arena<'_>) -> Ready {
     Ready {
         tables: loaded.tables,
         entry: loaded.entry,
-        stack_top: loaded.stack_bottom + loaded.stack_len,
+        stack_top: loaded.stack.top(),
         boot_info: virt + INFO,
         descriptors: virt,
     }
@@ -91,8 +91,8 @@ fn boot_info(loaded: &Loaded) -> BootInfo {
     info.kernel_addr = loaded.kernel_file.start().0;
     info.kernel_len = loaded.kernel_file.len_bytes();
     info.kernel_image_offset = loaded.image.as_u64();
-    info.kernel_stack_bottom = loaded.stack_bottom.as_u64();
-    info.kernel_stack_len = loaded.stack_len;
+    info.kernel_stack_bottom = loaded.stack.bottom.as_u64();
+    info.kernel_stack_len = loaded.stack.len_bytes;
     info
 }
 
@@ -218,3 +218,6 @@ pub unsafe fn jump(ready: Ready) -> ! {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

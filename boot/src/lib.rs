@@ -26,6 +26,9 @@ pub mod pvh;
 pub mod regions;
 pub mod serial;
 
+#[cfg(test)]
+mod testing;
+
 /// Bytes in a page, the unit of everything that a loader maps.
 pub const PAGE_SIZE: u64 = frame::FRAME_SIZE as u64;
 

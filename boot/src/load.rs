@@ -5,18 +5,22 @@
 //! what it returns needs none either: after the boot services have ended, only
 //! the memory map is missing.
 
-use core::fmt;
+mod error;
+mod space;
 
+pub use error::LoadError;
+
+use bootloader_api::config::Mapping;
 use bootloader_api::info::FrameBufferInfo;
 use frame::{PhysAddr, PhysRange};
 use x86_64::VirtAddr;
 
-use crate::arena::{Arena, OutOfMemory};
+use crate::arena::Arena;
 use crate::cpu::Cpu;
-use crate::elf::{Kernel, Segment};
-use crate::layout::{Layout, LayoutError};
-use crate::paging::{self, Access, MapError, PageSize, PageTables};
+use crate::elf::Kernel;
+use crate::paging::{self, PageSize};
 use crate::{PAGE_SIZE, handoff, pages};
+use space::AddressSpace;
 
 /// The direct map reaches at least this far: below are the devices that every
 /// kernel needs (`bootloader_api::config::Mappings::physical_memory`).
@@ -65,10 +69,8 @@ pub struct Loaded {
     pub tables: PhysAddr,
     /// Where the kernel begins to run.
     pub entry: VirtAddr,
-    /// The lowest address of its stack.
-    pub stack_bottom: VirtAddr,
-    /// The stack's length in bytes.
-    pub stack_len: u64,
+    /// Its stack.
+    pub stack: Stack,
     /// Room for the boot information.
     pub boot_info: Mapped,
     /// The kernel's first address.
@@ -85,6 +87,15 @@ pub struct Loaded {
     pub rsdp: Option<PhysAddr>,
 }
 
+/// The stack that the kernel starts on; the page below it is not mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Its lowest address.
+    pub bottom: VirtAddr,
+    /// Its length in bytes, whole pages.
+    pub len_bytes: u64,
+}
+
 /// Memory of the loader's that the kernel sees too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapped {
@@ -92,30 +103,6 @@ pub struct Mapped {
     pub phys: PhysAddr,
     /// Where the kernel sees it.
     pub virt: VirtAddr,
-}
-
-/// Why the kernel could not be loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The kernel asks for something that this loader does not do.
-    Unsupported {
-        /// The field of `BootloaderConfig`.
-        field: &'static str,
-    },
-    /// The firmware reports something where no memory can be.
-    OutOfReach {
-        /// Where it is said to begin.
-        start: PhysAddr,
-        /// Its length in bytes.
-        len_bytes: u64,
-    },
-    /// The arena was made too small.
-    OutOfMemory(OutOfMemory),
-    /// Something found no place in the address space.
-    Layout(LayoutError),
-    /// Something could not be mapped.
-    Map(MapError),
 }
 
 /// Returns how many bytes of arena loading `kernel` takes, at most.
@@ -138,90 +125,48 @@ pub fn arena_len(kernel: &Kernel<'_>, screen: Option<Screen>, memory_end: u64, c
     (own + tables + 1) * PAGE_SIZE
 }
 
-fn direct_map_len(memory_end: u64, largest: PageSize) -> u64 {
-    memory_end
-        .clamp(DIRECT_MAP_MIN, DIRECT_MAP_MAX)
-        .next_multiple_of(largest.bytes())
-}
-
-fn stack_len(kernel: &Kernel<'_>) -> Result<u64, LoadError> {
-    Some(kernel.config.kernel_stack_size)
-        .filter(|len| (1..=STACK_MAX).contains(len))
-        .map(|len| len.next_multiple_of(PAGE_SIZE))
-        .ok_or(LoadError::Unsupported {
-            field: "kernel_stack_size",
-        })
-}
-
 /// Lays out the kernel's address space and fills it.
 ///
 /// # Errors
 ///
 /// [`LoadError`]
 pub fn load(request: &Request<'_>, arena: &mut Arena<'_>) -> Result<Loaded, LoadError> {
-    let mappings = &request.kernel.config.mappings;
-    refuse_unsupported(request.kernel)?;
+    let kernel = request.kernel;
+    let mappings = &kernel.config.mappings;
+    refuse_unsupported(kernel)?;
 
-    let mut space = AddressSpace::new(request, arena)?;
-    for segment in &request.kernel.segments {
-        space.load_segment(arena, segment)?;
-    }
-
-    let stack_len = stack_len(request.kernel)?;
-    // The first page is left unmapped: an overflow faults instead of spreading.
-    let guard = space
-        .layout
-        .place(mappings.kernel_stack, PAGE_SIZE + stack_len)?;
-    let stack_bottom = guard + PAGE_SIZE;
-    let stack = arena.allocate(stack_len)?;
-    space.map(arena, stack_bottom, stack, stack_len, Access::ReadWrite)?;
-
-    let boot_info = arena.allocate(handoff::ROOM)?;
-    let boot_info_virt = space.layout.place(mappings.boot_info, handoff::ROOM)?;
-    space.map(
-        arena,
-        boot_info_virt,
-        boot_info,
-        handoff::ROOM,
-        Access::ReadWrite,
-    )?;
-
+    let mut space = AddressSpace::new(arena, request.cpu, mappings)?;
+    space.keep_code(request.switch_code)?;
+    space.load_segments(&kernel.segments)?;
+    let stack = space.make_stack(mappings.kernel_stack, stack_len(kernel)?)?;
+    let boot_info = space.make_room(mappings.boot_info, handoff::ROOM)?;
     let direct_map = match mappings.physical_memory {
         Some(mapping) => {
             let len = direct_map_len(request.memory_end, request.cpu.largest_page);
-            let start = space.layout.place(mapping, len)?;
-            space.map(arena, start, PhysAddr(0), len, Access::ReadWrite)?;
-            Some(start)
+            Some(space.map_directly(mapping, len)?)
         }
         None => None,
     };
     let command_line = match request.command_line {
-        Some(text) => Some((
-            space.map_bytes(arena, mappings.ramdisk_memory, text)?,
-            text.len_bytes(),
-        )),
-        None => None,
-    };
-    let screen = match request.screen {
-        Some(Screen { start, info }) => {
-            let len_bytes = info.byte_len as u64;
-            let pixels = PhysRange::new(start, len_bytes)
-                .ok_or(LoadError::OutOfReach { start, len_bytes })?;
-            Some((space.map_bytes(arena, mappings.framebuffer, pixels)?, info))
+        Some(text) => {
+            let start = space.map_bytes(mappings.ramdisk_memory, text)?;
+            Some((start, text.len_bytes()))
         }
         None => None,
     };
-
+    let screen = match request.screen {
+        Some(screen) => {
+            let start = space.map_bytes(mappings.framebuffer, screen.range()?)?;
+            Some((start, screen.info))
+        }
+        None => None,
+    };
     Ok(Loaded {
-        tables: space.tables.root(),
-        entry: request.kernel.entry,
-        stack_bottom,
-        stack_len,
-        boot_info: Mapped {
-            phys: boot_info,
-            virt: boot_info_virt,
-        },
-        image: request.kernel.start(),
+        tables: space.tables(),
+        entry: kernel.entry,
+        stack,
+        boot_info,
+        image: kernel.start(),
         kernel_file: request.kernel_file,
         direct_map,
         command_line,
@@ -236,7 +181,7 @@ fn refuse_unsupported(kernel: &Kernel<'_>) -> Result<(), LoadError> {
         "page_table_recursive"
     } else if mappings.aslr {
         "aslr"
-    } else if mappings.kernel_base != bootloader_api::config::Mapping::Dynamic {
+    } else if mappings.kernel_base != Mapping::Dynamic {
         "kernel_base"
     } else {
         return Ok(());
@@ -244,116 +189,34 @@ fn refuse_unsupported(kernel: &Kernel<'_>) -> Result<(), LoadError> {
     Err(LoadError::Unsupported { field })
 }
 
-/// The kernel's address space under construction.
-struct AddressSpace {
-    tables: PageTables,
-    layout: Layout,
-    largest: PageSize,
+fn stack_len(kernel: &Kernel<'_>) -> Result<u64, LoadError> {
+    Some(kernel.config.kernel_stack_size)
+        .filter(|len| (1..=STACK_MAX).contains(len))
+        .map(|len| len.next_multiple_of(PAGE_SIZE))
+        .ok_or(LoadError::Unsupported {
+            field: "kernel_stack_size",
+        })
 }
 
-impl AddressSpace {
-    /// Returns an address space that has the switch code where it is now: the
-    /// instruction after the change of page tables must be found in both.
-    fn new(request: &Request<'_>, arena: &mut Arena<'_>) -> Result<Self, LoadError> {
-        let mut space = Self {
-            tables: PageTables::new(arena, request.cpu.levels)?,
-            layout: Layout::new(&request.kernel.config.mappings),
-            largest: request.cpu.largest_page,
-        };
-        let code = request.switch_code;
-        let virt = VirtAddr::new_truncate(code.start().0);
-        space.layout.reserve(virt, code.len_bytes());
-        space.map(
-            arena,
-            virt,
-            code.start(),
-            code.len_bytes(),
-            Access::ReadExecute,
-        )?;
-        for segment in &request.kernel.segments {
-            space.layout.reserve(segment.start, segment.len_bytes);
-        }
-        Ok(space)
-    }
+fn direct_map_len(memory_end: u64, largest: PageSize) -> u64 {
+    memory_end
+        .clamp(DIRECT_MAP_MIN, DIRECT_MAP_MAX)
+        .next_multiple_of(largest.bytes())
+}
 
-    fn map(
-        &mut self,
-        arena: &mut Arena<'_>,
-        virt: VirtAddr,
-        phys: PhysAddr,
-        len_bytes: u64,
-        access: Access,
-    ) -> Result<(), MapError> {
-        self.tables
-            .map(arena, virt, phys, len_bytes, access, self.largest)
-    }
-
-    fn load_segment(
-        &mut self,
-        arena: &mut Arena<'_>,
-        segment: &Segment<'_>,
-    ) -> Result<(), LoadError> {
-        let len = pages(segment.len_bytes) * PAGE_SIZE;
-        let phys = arena.allocate(len)?;
-        arena
-            .bytes_mut(phys, segment.data.len())
-            .copy_from_slice(segment.data);
-        Ok(self.map(arena, segment.start, phys, len, segment.access)?)
-    }
-
-    /// Maps the pages that contain `bytes` and returns where the first byte is.
-    fn map_bytes(
-        &mut self,
-        arena: &mut Arena<'_>,
-        mapping: bootloader_api::config::Mapping,
-        bytes: PhysRange,
-    ) -> Result<VirtAddr, LoadError> {
-        let first_page = bytes.start().align_down(PAGE_SIZE);
-        let last_page = bytes
-            .end()
-            .align_up(PAGE_SIZE)
-            .ok_or(LoadError::OutOfReach {
-                start: bytes.start(),
-                len_bytes: bytes.len_bytes(),
-            })?;
-        let offset = bytes.start().0 - first_page.0;
-        let len = last_page.0 - first_page.0;
-        let virt = self.layout.place(mapping, len)?;
-        self.map(arena, virt, first_page, len, Access::ReadWrite)?;
-        Ok(virt + offset)
+impl Screen {
+    fn range(&self) -> Result<PhysRange, LoadError> {
+        let (start, len_bytes) = (self.start, self.info.byte_len as u64);
+        PhysRange::new(start, len_bytes).ok_or(LoadError::OutOfReach { start, len_bytes })
     }
 }
 
-impl From<OutOfMemory> for LoadError {
-    fn from(error: OutOfMemory) -> Self {
-        Self::OutOfMemory(error)
+impl Stack {
+    /// Returns the address after the highest one, where the kernel begins to push.
+    pub fn top(self) -> VirtAddr {
+        self.bottom + self.len_bytes
     }
 }
 
-impl From<LayoutError> for LoadError {
-    fn from(error: LayoutError) -> Self {
-        Self::Layout(error)
-    }
-}
-
-impl From<MapError> for LoadError {
-    fn from(error: MapError) -> Self {
-        Self::Map(error)
-    }
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsupported { field } => {
-                write!(f, "kernel sets {field}, which this loader does not support")
-            }
-            Self::OutOfReach { start, len_bytes } => {
-                write!(f, "{len_bytes:#x} bytes at {start} leave the address space")
-            }
-            Self::OutOfMemory(error) => write!(f, "loader's memory: {error}"),
-            Self::Layout(error) => error.fmt(f),
-            Self::Map(error) => error.fmt(f),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

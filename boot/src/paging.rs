@@ -293,3 +293,6 @@ impl fmt::Display for MapError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,3 +202,6 @@ impl fmt::Display for StartInfoError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

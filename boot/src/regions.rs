@@ -194,3 +194,6 @@ impl fmt::Display for TooManyRegions {
         write!(f, "firmware reports more than {MAX_REPORTS} memory ranges")
     }
 }
+
+#[cfg(test)]
+mod tests;
