@@ -146,3 +146,6 @@ impl fatfs::TimeProvider for NoTime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

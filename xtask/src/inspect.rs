@@ -9,6 +9,10 @@ mod efi;
 mod kernel;
 mod red_zone;
 mod segments;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::fs;

@@ -212,3 +212,6 @@ fn headers(entry: u32) -> NtHeaders {
         size_of_heap_commit: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

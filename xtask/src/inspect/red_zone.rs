@@ -3,6 +3,10 @@
 //! The System V ABI lets a leaf function use 128 bytes below the stack pointer.
 //! Code that takes interrupts on the same stack must not, so every explicit
 //! memory operand based on `rsp` with a negative displacement is a finding.
+//!
+//! With an index, too, the displacement may be negative for an array above the
+//! stack pointer (`array[i - 1]`). Such an operand is a finding only where nothing
+//! else can be meant: in a function that calls nobody and makes no room.
 
 use anyhow::Result;
 use iced_x86::{
@@ -94,15 +98,25 @@ fn is_accepted(name: &str) -> bool {
 /// Returns the address and text of each instruction that accesses memory below
 /// the stack pointer.
 fn below_stack(code: &[u8], address: u64) -> Vec<(u64, String)> {
-    Decoder::with_ip(64, code, address, DecoderOptions::NONE)
-        .into_iter()
+    let decode = || Decoder::with_ip(64, code, address, DecoderOptions::NONE).into_iter();
+    let has_frame = decode().any(|instruction| makes_frame(&instruction));
+    decode()
         .filter(is_below_stack)
+        .filter(|instruction| instruction.memory_index() == Register::None || !has_frame)
         .map(|instruction| {
             let mut text = String::new();
             IntelFormatter::new().format(&instruction, &mut text);
             (instruction.ip(), text)
         })
         .collect()
+}
+
+/// Whether a function with this instruction has its variables above the stack
+/// pointer: it calls another one, or moves the stack pointer to make room.
+fn makes_frame(instruction: &Instruction) -> bool {
+    let moves = matches!(instruction.mnemonic(), Mnemonic::Sub | Mnemonic::Add)
+        && instruction.op0_register() == Register::RSP;
+    moves || instruction.mnemonic() == Mnemonic::Call
 }
 
 fn is_below_stack(instruction: &Instruction) -> bool {
@@ -157,6 +171,8 @@ mod tests {
             &[0x48, 0x89, 0x7d, 0xf8],
             // call +0
             &[0xe8, 0, 0, 0, 0],
+            // sub rsp, 64; mov [rsp+rcx*8-8], rax: an array, indexed from one
+            &[0x48, 0x83, 0xec, 0x40, 0x48, 0x89, 0x44, 0xcc, 0xf8],
         ] {
             assert_eq!(below_stack(code, 0), [], "{code:x?}");
         }
