@@ -232,6 +232,10 @@ fn persistent_memory_wins_over_the_window_around_it() {
         .find(|memory| memory.hot_pluggable);
     window.expect("QEMU has one").node = Node(7);
     assert_eq!(topology.node_of(PhysAddr(0x1_03ff_ffff)), Node(1));
+    for memory in &mut topology.memory {
+        memory.hot_pluggable |= memory.non_volatile;
+    }
+    assert_eq!(topology.node_of(PhysAddr(0x1_03ff_ffff)), Node(1));
     assert_eq!(topology.node_of(PhysAddr(0x1_0400_0000)), Node(7));
     assert_eq!(topology.node_of(PhysAddr(0x7ff_ffff)), Node(0));
     assert_eq!(topology.node_of(PhysAddr(0x800_0000)), Node(1));

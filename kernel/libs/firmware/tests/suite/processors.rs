@@ -82,6 +82,13 @@ fn a_processor_in_both_lists_is_one_and_enabled_if_either_says_so() {
 }
 
 #[test]
+fn of_two_enabled_entries_the_first_counts() {
+    let topology = machine(&[madt(&[local(4, 40, 1), local_x2(4, 41, 1)])]);
+    let expected = [processor(4, 40, 0, true)];
+    assert_eq!(topology.processors.as_slice(), expected);
+}
+
+#[test]
 fn a_slot_for_a_processor_is_not_enabled() {
     let topology = machine(&[madt(&[local(0, 0, 1), local(1, 1, 2), local_x2(2, 2, 2)])]);
     let enabled: Vec<_> = topology.processors.iter().map(|one| one.enabled).collect();

@@ -109,3 +109,26 @@ fn identity_depends_on_devices_and_not_on_places() {
         assert_ne!(change, known);
     }
 }
+
+#[test]
+fn index_0_refers_to_nothing_that_identity_depends_on() {
+    let id = |structures: &[Vec<u8>]| judged(&table(structures))[0].id;
+    let device = Map {
+        control: 0,
+        ..Map::default()
+    };
+    let bare = [Range::default().bytes(), device.bytes()];
+    let with_control = [bare.as_slice(), &[control(0, 7)]].concat();
+    assert_eq!(id(&bare), id(&with_control));
+
+    let unnamed = Range {
+        index: 0,
+        ..Range::default()
+    };
+    let unmapped = Map {
+        range: 0,
+        ..Map::default()
+    };
+    let with_map = [unnamed.bytes(), unmapped.bytes()];
+    assert_eq!(id(&[unnamed.bytes()]), id(&with_map));
+}

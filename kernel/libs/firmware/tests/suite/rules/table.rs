@@ -190,6 +190,23 @@ fn contradictions_break_the_table() {
 }
 
 #[test]
+fn index_0_is_none_and_may_be_repeated() {
+    let unmapped = Map {
+        range: 0,
+        ..Map::default()
+    };
+    assert_eq!(broken_by(&[unmapped.bytes(), unmapped.bytes()]), None);
+    let image = |base| Range {
+        index: 0,
+        guid: build::PERSISTENT_DISK,
+        base,
+        ..Range::default()
+    };
+    let images = [image(16 * GIB).bytes(), image(32 * GIB).bytes()];
+    assert_eq!(broken_by(&images), None);
+}
+
+#[test]
 fn the_number_of_structures_is_bounded() {
     let empty = vec![8, 0, 4, 0];
     let room = MAX_STRUCTURES - sound().len();
