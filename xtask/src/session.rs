@@ -48,11 +48,7 @@ pub(crate) trait Observer {
 
     /// Judges the persistent files of a machine that stands still, and returns
     /// what is wrong with them, if anything.
-    ///
-    /// # Errors
-    ///
-    /// An error ends the run: the files could not be read.
-    fn paused(&mut self) -> Result<Option<String>>;
+    fn paused(&mut self) -> Option<String>;
 
     /// When the machine is to be killed, as by a power failure.
     fn kill_due(&self) -> Option<Instant> {
@@ -232,7 +228,7 @@ impl<O: Observer> Session<'_, O> {
         if self.ending.is_none() && !self.resetting {
             return Ok(());
         }
-        if let Some(found) = self.observer.paused()? {
+        if let Some(found) = self.observer.paused() {
             self.facts.host.get_or_insert(found);
         }
         self.last_word = Instant::now();

@@ -11,7 +11,7 @@ use crate::options::{Accel, Boot, Drive, Fault, Persistence, Pmem, Size};
 /// Ends by itself. Exit status: 0 pass, 1 verdict fail, 3 guest panic, 4 guest
 /// hangs, 5 guest ended without a verdict, 6 malformed record, 7 host judge
 /// disagrees, 8 QEMU did not start the guest, 9 unplanned reboot, 11 incomplete
-/// records; 2 is a usage error.
+/// records, 12 the host failed (a build, a missing tool); 2 is a usage error.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// What executes the guest's instructions.

@@ -29,12 +29,14 @@ pub(crate) struct HostJudgement {
     pub(crate) leaked: u64,
     /// Most frames that the operations in flight may leak.
     pub(crate) bound: u64,
+    /// The first violation of each kind, in words.
+    pub(crate) faults: Vec<String>,
 }
 
 impl HostJudgement {
     /// Whether nothing is wrong.
     pub(crate) fn is_sound(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.leaked <= self.bound
+        self.faults.is_empty()
     }
 }
 
@@ -44,7 +46,10 @@ impl fmt::Display for HostJudgement {
             f,
             "zone {} in {} at pause {}: {} lost, {} doubled, {} leaked of {} that may",
             self.zone, self.file, self.pause, self.lost, self.doubled, self.leaked, self.bound
-        )
+        )?;
+        self.faults
+            .iter()
+            .try_for_each(|fault| write!(f, "; {fault}"))
     }
 }
 
@@ -60,10 +65,11 @@ pub(super) fn judge(file: &Path, pause: u32) -> Result<Vec<HostJudgement>> {
         acknowledged: zone.judgement.acknowledged,
         in_flight: zone.judgement.in_flight,
         owned: zone.judgement.owned,
-        lost: zone.judgement.lost,
-        doubled: zone.judgement.doubled,
+        lost: zone.judgement.lost.count + zone.judgement.defaced.count,
+        doubled: zone.judgement.doubled.count,
         leaked: zone.judgement.leaked,
         bound: zone.judgement.bound,
+        faults: zone.judgement.faults().map(|f| f.to_string()).collect(),
     });
     Ok(judgements.collect())
 }

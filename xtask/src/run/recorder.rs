@@ -119,18 +119,25 @@ impl Observer for Recorder {
         Ok(())
     }
 
-    fn paused(&mut self) -> Result<Option<String>> {
+    fn paused(&mut self) -> Option<String> {
         self.pauses += 1;
         let mut worst = None;
         for file in &self.files {
-            let found = judgement::judge(file, self.pauses)?;
+            let found = match judgement::judge(file, self.pauses) {
+                Ok(found) => found,
+                // A zone that cannot even be read is the worst that can be found.
+                Err(error) => {
+                    worst.get_or_insert_with(|| format!("{error:#}"));
+                    continue;
+                }
+            };
             let unsound = found.iter().find(|judgement| !judgement.is_sound());
             if let Some(unsound) = unsound {
                 worst.get_or_insert_with(|| unsound.to_string());
             }
             self.judgements.extend(found);
         }
-        Ok(worst)
+        worst
     }
 
     fn kill_due(&self) -> Option<Instant> {

@@ -25,8 +25,8 @@ impl Observer for Notes {
         Ok(())
     }
 
-    fn paused(&mut self) -> Result<Option<String>> {
-        Ok(None)
+    fn paused(&mut self) -> Option<String> {
+        None
     }
 
     fn kill_due(&self) -> Option<Instant> {
