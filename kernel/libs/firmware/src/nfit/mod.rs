@@ -9,7 +9,7 @@
 //!
 //! * [`structure`] decodes one structure of any type.
 //! * [`chain`] walks them and finds what makes the whole table doubtful.
-//! * [`judge`](mod@judge) looks at one range and all that refers to it, and says
+//! * [`judge()`] looks at one range and all that refers to it, and says
 //!   why it must not be written to, if so.
 //! * [`identity`] gives a range a name that outlives its address.
 
