@@ -3,6 +3,7 @@
 //! One binary: what the modules share is built once.
 
 mod common;
+mod flushes;
 mod interleavings;
 mod media;
 mod media_crash;
@@ -11,3 +12,4 @@ mod recovery;
 mod region;
 mod stress;
 mod traps;
+mod work;
