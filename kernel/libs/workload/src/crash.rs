@@ -9,7 +9,7 @@
 use frame::{FrameId, Order};
 
 use crate::FrameAlloc;
-use crate::dice::Dice;
+use crate::dice::{self, Dice};
 use crate::ledger::{Block, Breach, Ledger, Medium, Worker};
 use crate::stamp::Stamper;
 
@@ -60,11 +60,13 @@ impl<'b> Held<'b> {
         }
     }
 
-    /// Takes over this processor's share of the surviving blocks: every one in
-    /// `cpus`. Returns how many did not fit and remain nobody's to free.
+    /// Takes over this processor's share of the blocks that survived, which
+    /// depends on nothing but the blocks: others may be at work already. Returns
+    /// how many did not fit and remain nobody's to free.
     pub fn adopt<M>(&mut self, ledger: &Ledger<'_, M>, cpu: usize, cpus: usize) -> usize {
-        let share = ledger.survivors().skip(cpu).step_by(cpus.max(1));
-        share.filter(|&block| !self.push(block)).count()
+        let mine = |block: &Block| dice::spread(block.generation, cpus) == cpu;
+        let old = ledger.survivors().filter(|block| !ledger.is_new(block));
+        old.filter(mine).filter(|&block| !self.push(block)).count()
     }
 
     /// Returns the blocks.

@@ -13,17 +13,12 @@ impl Dice {
 
     /// Returns a generator of one processor, different from those of the others.
     pub(crate) fn of_cpu(seed: u64, cpu: usize) -> Self {
-        // The odd constant spreads neighbouring numbers over all bits.
-        Self::new(seed ^ (cpu as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Self::new(seed ^ (cpu as u64 + 1).wrapping_mul(ODD))
     }
 
     /// Returns a number below `bound`, or 0 if that is 0.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper half of the product is below the bound, which is a usize"
-    )]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.0.next_u64()) * bound as u128) >> 64) as usize
+        scale(self.0.next_u64(), bound)
     }
 
     /// Returns true once in `n` on average, never if `n` is 0.
@@ -37,6 +32,24 @@ impl Dice {
             swap(last, self.below(last + 1));
         }
     }
+}
+
+/// Maps a number to one below `bound`, or to 0 if that is 0: always to the same,
+/// and neighbours to different ones.
+pub(crate) fn spread(number: u64, bound: usize) -> usize {
+    scale(number.wrapping_mul(ODD), bound)
+}
+
+/// Odd, and spreads neighbouring numbers over all bits.
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Scales a number below 2⁶⁴ to one below `bound`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the upper half of the product is below the bound, which is a usize"
+)]
+fn scale(number: u64, bound: usize) -> usize {
+    ((u128::from(number) * bound as u128) >> 64) as usize
 }
 
 #[cfg(test)]
@@ -59,6 +72,14 @@ mod tests {
         (0..1000).for_each(|_| seen[dice.below(5)] += 1);
         assert!(seen.iter().all(|&count| count > 100), "{seen:?}");
         assert_eq!(dice.below(0), 0);
+    }
+
+    #[test]
+    fn neighbouring_numbers_are_spread_evenly() {
+        let mut seen = [0; 3];
+        // Sequence numbers, as they lie in a generation.
+        (0..3000).for_each(|seq| seen[spread(seq << 16 | 1, 3)] += 1);
+        assert!(seen.iter().all(|&count| count > 900), "{seen:?}");
     }
 
     #[test]

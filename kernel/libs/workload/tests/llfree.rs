@@ -18,6 +18,7 @@ use workload::crash::{Held, Mix, run_until};
 use workload::ledger::{
     Breach, Config, Fault, Judgement, Ledger, Medium, Ordered, Phase, judge, reclaim,
 };
+use workload::oracle::conserved;
 use workload::stamp::{Stamp, Stamper, Stamps, stamped};
 
 /// Two trees and a part of one, whose last huge frame is incomplete.
@@ -219,13 +220,16 @@ impl Nvdimm {
         let allocated = |frame| zone.is_allocated(frame);
         let judgement = judge(&ledger, &allocated, &self.content);
         if judgement.holds() {
-            let owned = usize::try_from(judgement.owned_frames).expect("fits");
-            let leaked = usize::try_from(judgement.leaked).expect("fits");
-            assert_eq!(zone.stats().free, FRAMES - owned - leaked);
+            // The allocator's count, against its bits and against the ledger.
+            let free = zone.stats().free as u64;
+            assert_eq!(conserved(judgement.free, free), Ok(()));
+            let allocated_frames = judgement.owned_frames + judgement.leaked;
+            assert_eq!(free, FRAMES as u64 - allocated_frames);
             let mut local = zone.local(0).expect("a free handle");
             let freed = reclaim(&ledger, &allocated, &mut Alloc(&mut local));
             assert_eq!(freed, Ok(judgement.leaked));
-            assert_eq!(zone.stats().free, FRAMES - owned);
+            let after = zone.stats().free as u64;
+            assert_eq!(after, free + judgement.leaked);
             ledger.settle(Phase::Idle);
         }
         judgement

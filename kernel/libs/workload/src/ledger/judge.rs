@@ -128,6 +128,7 @@ impl<M> Trial<'_, M> {
     /// Judges one frame by what the allocator says.
     fn frame(&mut self, seen: Seen, allocated: bool) {
         self.judgement.frames += 1;
+        self.judgement.free += u64::from(!allocated);
         let frame = seen.frame;
         match (seen.outer.or(seen.block()), allocated) {
             (Some(block), false) => {

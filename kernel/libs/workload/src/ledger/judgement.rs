@@ -11,6 +11,8 @@ use super::{Block, LedgerError, Owner};
 pub struct Judgement {
     /// Frames looked at.
     pub frames: u64,
+    /// Frames that the allocator says are free. Its own count has to agree.
+    pub free: u64,
     /// Operations acknowledged in the cycle, without refused gets.
     pub acknowledged: u64,
     /// Gets in the cycle that found nothing.

@@ -1,17 +1,27 @@
 //! After the judgement: who goes on with what, and what nobody owns is freed.
 
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use frame::{FrameId, Order};
 
 use super::scan::Seen;
-use super::{Allocated, Block, Ledger, Unreclaimed};
+use super::{Allocated, Block, Ledger, Owner, Unreclaimed};
 use crate::FrameAlloc;
 
 impl<M> Ledger<'_, M> {
     /// Returns the blocks that are owned, in ascending order.
     pub fn survivors(&self) -> impl Iterator<Item = Block> {
         self.scan().filter_map(|seen| seen.block())
+    }
+
+    /// Returns whether a block was taken in the cycle that is running.
+    pub(crate) fn is_new(&self, block: &Block) -> bool {
+        let Owner::Owned(claim) = Owner::decode(block.generation) else {
+            return false;
+        };
+        let line = self.line(usize::from(claim.cpu));
+        line.is_ok_and(|line| line.done_before().load(Ordering::Acquire) < claim.seq)
     }
 
     /// Returns the frames that are allocated and that nobody owns, in ascending

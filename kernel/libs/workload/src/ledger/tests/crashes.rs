@@ -52,8 +52,6 @@ fn cycle(zone: &Zone, seed: u64, steps: u64) -> Vec<Breach<NotAllocated>> {
         let mut worker = ledger.worker(cpu, &stamps).expect("a settled line");
         let mut alloc = Fragile(&zone.alloc, &cut);
         let mix = Mix::half_of(zone.frames, CPUS);
-        // Nobody writes before everybody has adopted.
-        crate::Machine::barrier(&machine);
         let mut run = || {
             run_until(&mut worker, &mut alloc, &mut held, &mix, seed, || {
                 cut.is_off()

@@ -26,6 +26,7 @@ fn an_account_that_agrees_holds() {
     assert!(judgement.holds(), "{judgement:?}");
     let expected = Judgement {
         frames: 128,
+        free: 65,
         acknowledged: 6,
         owned: 6,
         owned_frames: 63,

@@ -59,6 +59,7 @@ fn a_frame_that_cannot_be_reclaimed_is_named() {
 fn survivors_are_shared_out_completely_and_once() {
     let zone = Zone::new(256);
     let blocks = zone.take(&[0, 1, 2, 3, 4, 5, 0, 1, 2]);
+    zone.ledger().begin();
     let mut adopted = Vec::new();
     for cpu in 0..4 {
         let mut buffer = [Held::VACANT; 8];
@@ -76,8 +77,21 @@ fn survivors_are_shared_out_completely_and_once() {
 fn survivors_that_do_not_fit_are_counted() {
     let zone = Zone::new(64);
     zone.take(&[0; 10]);
+    zone.ledger().begin();
     let mut buffer = [Held::VACANT; 4];
     let mut held = Held::new(&mut buffer);
     assert_eq!(held.adopt(&zone.ledger(), 0, 1), 6);
     assert_eq!((held.blocks().len(), held.frames()), (4, 4));
+}
+
+#[test]
+fn what_another_processor_has_just_taken_is_not_adopted() {
+    let zone = Zone::new(64);
+    let old = zone.take(&[0, 0])[0];
+    zone.ledger().begin();
+    let new = zone.take(&[0])[0];
+    let mut buffer = [Held::VACANT; 8];
+    let mut held = Held::new(&mut buffer);
+    held.adopt(&zone.ledger(), 0, 1);
+    assert!(held.blocks().contains(&old) && !held.blocks().contains(&new));
 }
