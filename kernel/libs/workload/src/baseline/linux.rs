@@ -5,7 +5,7 @@
 //!
 //! | here | Linux | cost |
 //! |---|---|---|
-//! | [`Zone`]: free areas under a ticket lock | `zone->lock`, `zone->free_area` | lock 1 C when nobody else wants it, else the line travels; 1–2 lines of [`Page`] a split or merge |
+//! | [`Zone`]: free areas under a spin lock | `zone->lock`, `zone->free_area` | lock 1 C when nobody else wants it, else the line travels; 1–2 lines of [`Page`] a split or merge |
 //! | [`Handle`]: lists of its own | `struct per_cpu_pages`, taken by `spin_trylock` since 6.1 | 1 C a call, private line |
 //! | the same with [`Guard::Interrupts`] | until 6.0: interrupts off | nothing here (`cli`/`sti` are not for user mode) |
 //! | refill with [`BATCH`] frames | `rmqueue_bulk` | 1 C and 63 splits for 63 calls |
@@ -19,10 +19,14 @@
 //! `struct page`. Left out, to its disfavour: the automatic tuning of the high
 //! mark (6.7).
 //!
+//! The locks are plain test-and-set locks, which is what Linux falls back to in a
+//! virtual machine (`virt_spin_lock`): a queue of waiters would wait for one that
+//! the host has taken the processor from.
+//!
 //! Source: Linux 6.1, `mm/page_alloc.c` and `include/linux/mmzone.h`.
 
 use frame::{FRAME_SIZE, FrameId, Order};
-use spin::mutex::{SpinMutex, TicketMutex};
+use spin::mutex::SpinMutex;
 
 use super::buddy::FreeAreas;
 use super::page::{List, Page};
@@ -49,7 +53,7 @@ pub enum Guard {
 #[derive(Debug)]
 pub struct Zone<'m> {
     pages: &'m [Page],
-    areas: TicketMutex<FreeAreas>,
+    areas: SpinMutex<FreeAreas>,
     high: usize,
 }
 
@@ -59,7 +63,7 @@ impl<'m> Zone<'m> {
     pub fn new(pages: &'m [Page], cpus: usize) -> Self {
         Self {
             pages,
-            areas: TicketMutex::new(FreeAreas::all_free(pages)),
+            areas: SpinMutex::new(FreeAreas::all_free(pages)),
             high: high_mark(pages.len(), cpus),
         }
     }

@@ -1,0 +1,81 @@
+//! *recovery*: how long a zone takes to open after a crash.
+//!
+//! Recovery reads every bitfield and every entry once, so its time is given for a
+//! gibibyte of managed memory. The metadata are *warm*: in the caches as far as
+//! they fit, mapped in any case. A tebibyte has 33 MiB of them. What the bits are
+//! does not matter to it, only that they are there: half of the zone is allocated
+//! in blocks that need them.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use frame::{FrameId, Order};
+use persist::Volatile;
+
+use super::{
+    case::Case,
+    field::{Contestant, Reading},
+    processor::on_each,
+    rival::LlfreeMemory,
+};
+
+/// A zone that was left as a crash would leave it.
+pub(super) struct Crashed {
+    case: Case,
+    memory: LlfreeMemory,
+    free: usize,
+}
+
+type Zone<'m> = llfree::Zone<'m, Volatile>;
+
+impl Crashed {
+    /// Creates a zone and allocates half of it.
+    pub(super) fn new(case: &Case) -> Result<Self> {
+        let frames = case.frames();
+        let mut memory = LlfreeMemory::new(frames, case.threads);
+        let zone = Zone::create(frames, case.threads, memory.tables(), Volatile)
+            .context("cannot create the zone")?;
+        let order = Order::new(8).expect("an order");
+        let mut handle = zone.local(0).context("cannot get a handle")?;
+        let wanted = frames / 2 / order.frames();
+        let got: Vec<FrameId> = (0..wanted).map_while(|_| handle.get(order).ok()).collect();
+        ensure!(got.len() == wanted, "only {} of {wanted} blocks", got.len());
+        drop(handle);
+        let free = zone.stats().free;
+        Ok(Self {
+            case: case.clone(),
+            memory,
+            free,
+        })
+    }
+}
+
+impl Contestant for Crashed {
+    fn repetition(&mut self, _: u64) -> Result<Vec<Reading>> {
+        let Self { case, memory, free } = self;
+        let frames = case.frames();
+        let tables = std::sync::Mutex::new(Some(memory.tables()));
+        let nanos = on_each(1, |_| {
+            let tables = tables
+                .lock()
+                .expect("nobody panics")
+                .take()
+                .context("one processor")?;
+            let start = Instant::now();
+            let (zone, _) = Zone::recover(frames, case.threads, tables, Volatile)
+                .context("cannot recover the zone")?;
+            let nanos = u64::try_from(start.elapsed().as_nanos())?;
+            let found = zone.stats().free;
+            ensure!(found == *free, "{free} frames were free, {found} are found");
+            Ok(nanos)
+        })?;
+        let nanos = nanos.into_iter().sum::<Result<u64>>()?;
+        let ops = case.gib as u64;
+        Ok(vec![Reading {
+            op: "gib",
+            ops,
+            nanos,
+            intervals: 1,
+        }])
+    }
+}
