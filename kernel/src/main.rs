@@ -73,13 +73,11 @@ fn main(info: &'static mut BootInfo) -> ! {
     let mut system = System {
         options,
         resets: ResetWay::available(&topology),
-        topology,
         clock,
         crew,
         zones,
-        mapper,
     };
     let verdict = run::all(&mut system);
-    phases::conclude(verdict);
+    phases::conclude(verdict, &system.zones);
     exit::power_off()
 }

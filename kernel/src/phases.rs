@@ -135,15 +135,21 @@ pub(crate) fn open_zones(
     let (persistent, left_alone) = zones::open_persistent(placement, mapper, options.format, clock);
     let zones = Zones {
         volatile,
-        persistent,
+        persistent: persistent.leak(),
         left_alone,
     };
     zones::report_plan(&placement.plan, &zones);
     zones
 }
 
-/// Says how it went; nothing is said after the verdict's record.
-pub(crate) fn conclude(verdict: Verdict) {
+/// Closes the zones and says how it went; nothing is said after the verdict's
+/// record.
+pub(crate) fn conclude(verdict: Verdict, zones: &Zones) {
+    for zone in zones.iter() {
+        if let Err(error) = zone.close() {
+            warn!("zones", "{} stays marked as in use: {error}", zone.name());
+        }
+    }
     let stray = arch::idt::stray();
     if stray > 0 {
         warn!("smp", "{stray} interrupts came that nobody asked for");

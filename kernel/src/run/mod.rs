@@ -1,14 +1,61 @@
-//! The job itself.
+//! The job itself: what is measured and proven once the machine stands.
+//!
+//! Crashes come first. They need the zones as the last boot left them, and
+//! whatever a boot has measured is forgotten with its DRAM; so the boot that
+//! judges the last crash goes on to the benchmarks, and its summary has it all.
 
+mod bench;
+mod crash;
+mod handle;
+mod report;
+mod selftest;
+mod sizes;
+mod table;
+
+use options::Options;
 use record::Verdict;
 
-use crate::system::System;
+use crate::{log::info, system::System};
+use report::Report;
+
+/// A part of the job, by the name that the command line uses.
+struct Scenario {
+    name: &'static str,
+    is_wanted: fn(&Options) -> bool,
+    run: fn(&mut System, &mut Report),
+}
+
+const SCENARIOS: [Scenario; 3] = [
+    Scenario {
+        name: "selftest",
+        is_wanted: |options| options.run.selftest,
+        run: selftest::run,
+    },
+    Scenario {
+        name: "crash",
+        is_wanted: |options| options.run.crash,
+        run: crash::run,
+    },
+    Scenario {
+        name: "bench",
+        is_wanted: |options| options.run.bench,
+        run: bench::run,
+    },
+];
 
 /// Does everything that was asked for, and judges it.
-pub(crate) fn all(_system: &mut System) -> Verdict {
-    Verdict {
-        pass: true,
-        reason: "nothing ran".into(),
-        not_applicable: alloc::vec![],
+pub(crate) fn all(system: &mut System) -> Verdict {
+    let mut report = Report::default();
+    for reason in &system.zones.left_alone {
+        report.violation("zones", reason.clone());
     }
+    for scenario in &SCENARIOS {
+        if (scenario.is_wanted)(&system.options) {
+            (scenario.run)(system, &mut report);
+        } else {
+            info!("run", "{} is not wanted", scenario.name);
+        }
+    }
+    table::print(&report, &system.clock);
+    report.verdict()
 }

@@ -16,9 +16,12 @@ mod volatile;
 use alloc::{string::String, vec::Vec};
 use core::sync::atomic::AtomicU64;
 
+use firmware::Domain;
 use frame::{FrameId, PhysAddr};
+use llfree::media::{self, CloseError};
 use plan::{Persistent, ZonePlacement};
 use record::How;
+use spin::Mutex;
 
 pub(crate) use allocator::{Allocator, with_zone};
 pub(crate) use persistent::open_persistent;
@@ -45,7 +48,7 @@ pub(crate) struct Store {
     /// What the firmware says about it.
     pub(crate) persistent: Persistent,
     /// The superblock, to note an orderly end.
-    pub(crate) superblock: &'static mut [u8],
+    pub(crate) superblock: Mutex<&'static mut [u8]>,
     /// Room outside the managed frames.
     pub(crate) annex: &'static [AtomicU64],
     /// The managed frames, of which the kernel itself uses none.
@@ -57,19 +60,40 @@ pub(crate) struct Zones {
     /// Those in DRAM.
     pub(crate) volatile: &'static [OpenZone],
     /// Those in persistent memory, or in what stands in for it.
-    pub(crate) persistent: Vec<OpenZone>,
+    pub(crate) persistent: &'static [OpenZone],
     /// A sentence for each persistent zone of the plan that could not be opened.
     pub(crate) left_alone: Vec<String>,
 }
 
 impl Zones {
     /// Returns all zones, the persistent ones first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &OpenZone> + Clone {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static OpenZone> + Clone + use<> {
         self.persistent.iter().chain(self.volatile)
     }
 }
 
+impl Store {
+    /// Returns whether stores that were visible survive a reset of the machine,
+    /// so that resets can show that the zone does.
+    pub(crate) fn survives_reset(&self) -> bool {
+        self.persistent.emulated || self.persistent.domain == Domain::Eadr
+    }
+}
+
 impl OpenZone {
+    /// Notes on the medium that nothing was in the middle of anything.
+    ///
+    /// # Errors
+    ///
+    /// A handle is still in use, or the superblock is not what it was.
+    pub(crate) fn close(&self) -> Result<(), CloseError> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let mut superblock = store.superblock.lock();
+        with_zone!(&self.allocator, zone => media::close(zone, &mut superblock))
+    }
+
     /// Returns the name that records use.
     pub(crate) fn name(&self) -> &str {
         &self.placement.name

@@ -13,6 +13,7 @@ use options::Format;
 use persist::{Adr, Eadr, Persist, WriteBack};
 use plan::{Persistent, ZonePlacement};
 use record::How;
+use spin::Mutex;
 
 use super::{
     Allocator, OpenZone, Placement, Store,
@@ -198,7 +199,7 @@ impl Parts {
                 Opened::Recovered(_) => How::Recovered,
             },
             persistent: *persistent,
-            superblock,
+            superblock: Mutex::new(superblock),
             annex: self.annex,
             content: self.content,
         };

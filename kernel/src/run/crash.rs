@@ -1,0 +1,79 @@
+//! Does the persistent zone come back right, whenever the machine breaks?
+//!
+//! All processors allocate and free, each operation entered in a ledger beside
+//! the zone, and at a random instant a timer resets the machine under them. The
+//! next boot recovers the zone, holds it against the ledger, gives back what
+//! leaked, adopts what survived and goes on, until there were enough crashes.
+//! Then everything is returned, and every frame must be free again.
+//!
+//! A reset by the machine itself leaves all stores that were visible: it shows
+//! what a platform with flush-on-fail caches promises, and nothing about weaker
+//! ones. There this part is not applicable.
+
+mod cycle;
+mod fuse;
+mod teams;
+mod trial;
+
+use alloc::{format, vec::Vec};
+
+use super::{report::Report, sizes::Sizes};
+use crate::{log::info, system::System, zones::OpenZone};
+use trial::Trial;
+
+/// Judges the last crash; provokes the next, or settles the series.
+pub(super) fn run(system: &mut System, report: &mut Report) {
+    let mut trials = Vec::new();
+    for zone in system.zones.persistent {
+        trials.extend(begin(zone, system, report));
+    }
+    if system.zones.persistent.is_empty() {
+        report.not_applicable("crash recovery: there is no persistent zone".into());
+    }
+    if report.has_violations() {
+        info!(
+            "crash",
+            "no further crash: what was found has to stay as it is"
+        );
+        return;
+    }
+    trials.retain(|trial| {
+        let is_over = trial.is_over();
+        if is_over {
+            trial.settle(report);
+        }
+        !is_over
+    });
+    if !trials.is_empty() {
+        cycle::crash(system, trials, Sizes::of(&system.options), report);
+    }
+}
+
+/// Takes up the series on a zone where the last boot left it.
+fn begin(zone: &'static OpenZone, system: &System, report: &mut Report) -> Option<Trial> {
+    let store = zone.store.as_ref()?;
+    if system.options.cycles == 0 {
+        report.not_applicable(format!(
+            "crash recovery on {}: no cycles asked for",
+            zone.name()
+        ));
+        return None;
+    }
+    if !store.survives_reset() {
+        let (name, domain) = (zone.name(), store.persistent.domain);
+        report.not_applicable(format!(
+            "crash recovery on {name}: domain {domain}: caches are lost with the power, which a reset can't show"
+        ));
+        return None;
+    }
+    match Trial::open(zone, store, system) {
+        Ok(trial) => {
+            trial.judge(report);
+            Some(trial)
+        }
+        Err(error) => {
+            report.violation("crash", format!("{}: {error}", zone.name()));
+            None
+        }
+    }
+}

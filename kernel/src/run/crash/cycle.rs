@@ -1,0 +1,153 @@
+//! One crash: all processors at work, and a timer that ends it.
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use firmware::Node;
+use llfree::Zone;
+use persist::Persist;
+use rand_xoshiro::{
+    Xoshiro256PlusPlus,
+    rand_core::{Rng, SeedableRng},
+};
+use spin::Mutex;
+use workload::{
+    crash::{Held, Mix, run_until},
+    ledger::CycleResult,
+};
+
+use super::{
+    super::{handle::Handle, report::Report, sizes::Sizes},
+    fuse::Fuse,
+    teams::Teams,
+    trial::Trial,
+};
+use crate::{
+    arch::timer::{self, Handler},
+    log::info,
+    reset::ResetWay,
+    system::System,
+    zones::with_zone,
+};
+
+/// Blocks that one processor may hold.
+const MAX_HELD: usize = 1 << 13;
+
+/// Breaks the machine in the middle of work. Returns only if that went wrong.
+pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, report: &mut Report) {
+    let cpus = system.crew.len();
+    // A zone that nobody works on would have nothing to lose: with more zones
+    // than processors, the rest waits until the first have had their crashes.
+    let trials: &'static [Trial] = trials.leak();
+    let trials = &trials[..trials.len().min(cpus)];
+    let is_near =
+        |cpu: usize, zone: usize| Node(system.crew.node(cpu)) == trials[zone].zone.placement.node;
+    let teams = Teams::form(cpus, trials.len(), is_near);
+    let cycle = trials
+        .iter()
+        .map(|trial| trial.ledger.begin())
+        .max()
+        .unwrap_or_default();
+    let code = cycle as usize % system.resets.len();
+    let seed = system.options.seed ^ u64::from(cycle) << 32;
+    let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let part = f64::from(dice.next_u32()) / f64::from(u32::MAX);
+    let handler = handler(trials, code as u64 + 1, system.resets[code]);
+    let fuse = Fuse::new(
+        trials.len(),
+        sizes.operations,
+        sizes.fuse.mul_f64(part),
+        handler,
+    );
+    info!(
+        "crash",
+        "cycle {cycle}: {cpus} processors at work, {} within {} ms",
+        system.resets[code].name(),
+        sizes.fuse.as_millis()
+    );
+
+    let failed = AtomicBool::new(false);
+    let breaches = Mutex::new(Vec::new());
+    let ran = system.crew.run(cpus, &|cpu| {
+        let shift = Shift {
+            trials,
+            teams: &teams,
+            cpu,
+            seed,
+        };
+        if let Err(what) = shift.work(&fuse, &failed) {
+            failed.store(true, Ordering::Relaxed);
+            breaches.lock().push(format!("processor {cpu}: {what}"));
+        }
+    });
+    timer::disarm();
+    let silent = ran.err().map(|silent| format!("{silent}"));
+    for what in breaches.into_inner().into_iter().chain(silent) {
+        report.violation("crash", format!("cycle {cycle}: {what}"));
+    }
+}
+
+/// Returns what resets the machine: it only leaves a note that it was this.
+fn handler(trials: &'static [Trial], code: u64, way: ResetWay) -> Handler {
+    Box::leak(Box::new(move || {
+        for trial in trials {
+            let cycle = u64::from(trial.ledger.progress().cycle);
+            trial.ledger.record(&CycleResult {
+                cycle,
+                reset: code,
+                ..CycleResult::default()
+            });
+        }
+        way.pull()
+    }))
+}
+
+/// One processor's part of a cycle.
+struct Shift<'t> {
+    trials: &'static [Trial],
+    teams: &'t Teams,
+    cpu: usize,
+    seed: u64,
+}
+
+impl Shift<'_> {
+    /// Works until the machine breaks, or somebody finds a breach.
+    fn work(&self, fuse: &Fuse, failed: &AtomicBool) -> Result<(), String> {
+        let trial = &self.trials[self.teams.zone(self.cpu)];
+        let worked =
+            with_zone!(&trial.zone.allocator, zone => self.work_in(zone, trial, fuse, failed));
+        worked.map_err(|what| format!("{}: {what}", trial.zone.name()))
+    }
+
+    fn work_in<P: Persist>(
+        &self,
+        zone: &Zone<'static, P>,
+        trial: &Trial,
+        fuse: &Fuse,
+        failed: &AtomicBool,
+    ) -> Result<(), String> {
+        let team = self.teams.zone(self.cpu);
+        let size = self.teams.size(team);
+        let place = self.teams.place(self.cpu);
+        let number = u8::try_from(self.cpu).map_err(|error| format!("{error}"))?;
+        let worker = trial.ledger.worker(number, &trial.stamps);
+        let mut worker = worker.map_err(|error| format!("{error}"))?;
+        let mut handle = Handle(zone.local(self.cpu).map_err(|error| format!("{error}"))?);
+        let mut buffer = alloc::vec![Held::VACANT; MAX_HELD];
+        let mut held = Held::new(&mut buffer);
+        let homeless = held.adopt(&trial.ledger, place, size);
+        if homeless > 0 {
+            info!(
+                "crash",
+                "processor {}: {homeless} blocks stay where they are", self.cpu
+            );
+        }
+        let mix = Mix::half_of(zone.stats().frames, size);
+        let stop = || {
+            fuse.count(self.cpu, team);
+            failed.load(Ordering::Relaxed)
+        };
+        run_until(&mut worker, &mut handle, &mut held, &mix, self.seed, stop)
+            .map_err(|breach| format!("{breach}"))
+    }
+}

@@ -1,0 +1,257 @@
+//! A persistent zone with its ledger, over all boots of a series.
+
+use alloc::{format, string::String, vec::Vec};
+
+use frame::FrameId;
+use llfree::Zone;
+use persist::Persist;
+use record::{Crash, How};
+use workload::{
+    ledger::{
+        Block, Config, CycleResult, Judgement, Ledger, LedgerError, Ordered, Phase, judge, reclaim,
+    },
+    stamp::FrameStamps,
+};
+
+use super::super::{handle::Handle, report::Report};
+use crate::{
+    arch::tsc,
+    log::info,
+    system::System,
+    zones::{OpenZone, Store, with_zone},
+};
+
+/// What a ledger calls a crash that the machine did not bring about itself.
+const EXTERNAL: u64 = 0;
+
+/// One zone under trial.
+pub(super) struct Trial {
+    pub(super) zone: &'static OpenZone,
+    pub(super) ledger: Ledger<'static>,
+    pub(super) stamps: FrameStamps<'static>,
+    /// How this machine can be reset; a result's code is an index, from 1.
+    ways: Vec<&'static str>,
+}
+
+impl Trial {
+    /// Finds the ledger of the zone. A new zone gets a new one, as does a series
+    /// that is complete.
+    pub(super) fn open(
+        zone: &'static OpenZone,
+        store: &'static Store,
+        system: &System,
+    ) -> Result<Self, LedgerError> {
+        let ledger = match store.how {
+            How::Recovered => Ledger::open(store.annex, Ordered)?,
+            How::Created => Self::new_ledger(zone, store, system)?,
+        };
+        let is_complete = ledger.progress().phase == Phase::Complete;
+        let ledger = if is_complete {
+            Self::new_ledger(zone, store, system)?
+        } else {
+            ledger
+        };
+        let stamps = FrameStamps::new(ledger.config().epoch, store.content);
+        let ways = system.resets.iter().map(|way| way.name()).collect();
+        Ok(Self {
+            zone,
+            ledger,
+            stamps,
+            ways,
+        })
+    }
+
+    fn new_ledger(
+        zone: &OpenZone,
+        store: &Store,
+        system: &System,
+    ) -> Result<Ledger<'static>, LedgerError> {
+        let config = Config {
+            frames: zone.allocator.stats().frames,
+            // Stamps of earlier series in the same memory must not match.
+            epoch: tsc::ticks().rotate_left(32) ^ system.options.seed,
+            seed: system.options.seed,
+            cycles: system.options.cycles,
+        };
+        Ledger::format(store.annex, &config, Ordered)
+    }
+
+    /// Returns whether enough crashes have been judged.
+    pub(super) fn is_over(&self) -> bool {
+        self.ledger.progress().cycle >= self.ledger.config().cycles
+    }
+
+    /// Judges the cycle that was running, if one was; reports earlier ones.
+    pub(super) fn judge(&self, report: &mut Report) {
+        let progress = self.ledger.progress();
+        let cycle = u64::from(progress.cycle);
+        let is_running = progress.phase == Phase::Running;
+        for result in self
+            .ledger
+            .results()
+            .filter(|r| r.cycle < cycle || !is_running)
+        {
+            self.report(&result, false, report);
+        }
+        if is_running {
+            self.judge_running(cycle, report);
+        }
+    }
+
+    fn judge_running(&self, cycle: u64, report: &mut Report) {
+        let reset = self.ledger.results().find(|result| result.cycle == cycle);
+        let is_allocated = |frame: FrameId| self.zone.allocator.is_allocated(frame);
+        let judgement = judge(&self.ledger, &is_allocated, &self.stamps);
+        let result = CycleResult {
+            cycle,
+            reset: reset.map_or(EXTERNAL, |result| result.reset),
+            acknowledged: judgement.acknowledged,
+            in_flight: judgement.in_flight,
+            owned: judgement.owned,
+            violated: judgement.violated() + judgement.malformed.count,
+            leaked: judgement.leaked,
+            bound: judgement.bound,
+        };
+        self.ledger.record(&result);
+        self.report_fresh(&result, &judgement, report);
+        if judgement.holds() {
+            self.reclaim(&judgement, report);
+        }
+        if !report.has_violations() {
+            self.ledger.settle(Phase::Idle);
+        }
+    }
+
+    /// Gives back what leaked; then every frame is owned or free.
+    fn reclaim(&self, judgement: &Judgement, report: &mut Report) {
+        let name = self.zone.name();
+        if let Err(what) = with_zone!(&self.zone.allocator, zone => self.reclaim_in(zone)) {
+            return report.violation("crash", format!("{name}: {what}"));
+        }
+        let stats = self.zone.allocator.stats();
+        let (free, frames) = (stats.free as u64, stats.frames as u64);
+        if free + judgement.owned_frames == frames {
+            report.checked(1);
+        } else {
+            let owned = judgement.owned_frames;
+            report.violation(
+                "crash",
+                format!("{name}: {frames} frames, of which {owned} are owned and {free} free"),
+            );
+        }
+    }
+
+    fn reclaim_in<P: Persist>(&self, zone: &Zone<'static, P>) -> Result<(), String> {
+        let local = zone.local(0).map_err(|error| format!("{error}"))?;
+        let mut handle = Handle(local);
+        let is_allocated = |frame: FrameId| zone.is_allocated(frame);
+        let reclaimed = reclaim(&self.ledger, &is_allocated, &mut handle);
+        reclaimed.map(|_| ()).map_err(|error| format!("{error}"))
+    }
+
+    fn report_fresh(&self, result: &CycleResult, judgement: &Judgement, report: &mut Report) {
+        let name = self.zone.name();
+        for fault in judgement.faults() {
+            report.violation("crash", format!("{name}: cycle {}: {fault}", result.cycle));
+        }
+        if let Err(inconsistency) = self.zone.allocator.validate() {
+            report.violation("crash", format!("{name}: recovered: {inconsistency}"));
+        }
+        report.checked(judgement.frames);
+        let mut crash = self.crash(result);
+        crash.lost = judgement.lost.count + judgement.defaced.count;
+        crash.doubled = judgement.doubled.count;
+        let Crash {
+            cycle,
+            reset,
+            acknowledged,
+            in_flight,
+            owned,
+            lost,
+            doubled,
+            leaked,
+            bound,
+            ..
+        } = &crash;
+        info!(
+            "crash",
+            "{name}: cycle {cycle} ({reset}): {acknowledged} operations acknowledged, {in_flight} in \
+             flight; {owned} blocks owned, {lost} frames lost, {doubled} doubled, {leaked} of at \
+             most {bound} leaked"
+        );
+        report.crash(crash, true);
+    }
+
+    /// Reports a cycle that an earlier boot has judged.
+    fn report(&self, result: &CycleResult, is_fresh: bool, report: &mut Report) {
+        let name = self.zone.name();
+        if result.violated > 0 || result.leaked > result.bound {
+            report.violation(
+                "crash",
+                format!("{name}: cycle {} failed before", result.cycle),
+            );
+        }
+        report.crash(self.crash(result), is_fresh);
+    }
+
+    fn crash(&self, result: &CycleResult) -> Crash {
+        let way = usize::try_from(result.reset)
+            .ok()
+            .and_then(|code| code.checked_sub(1));
+        let way = way.and_then(|index| self.ways.get(index)).copied();
+        Crash {
+            zone: self.zone.name().into(),
+            cycle: u32::try_from(result.cycle).unwrap_or(u32::MAX),
+            reset: way.unwrap_or("external").into(),
+            acknowledged: result.acknowledged,
+            in_flight: result.in_flight,
+            owned: result.owned,
+            lost: result.violated,
+            doubled: 0,
+            leaked: result.leaked,
+            bound: result.bound,
+        }
+    }
+
+    /// Returns everything that is owned; then every frame must be free.
+    pub(super) fn settle(&self, report: &mut Report) {
+        let name = self.zone.name();
+        let blocks: Vec<Block> = self.ledger.survivors().collect();
+        let put = with_zone!(&self.zone.allocator, zone => self.put_all(zone, &blocks));
+        if let Err(what) = put {
+            return report.violation("crash", format!("{name}: {what}"));
+        }
+        let stats = self.zone.allocator.stats();
+        if stats.free == stats.frames {
+            report.checked(1);
+        } else {
+            let (free, frames) = (stats.free, stats.frames);
+            report.violation(
+                "crash",
+                format!("{name}: all blocks are returned, and {free} of {frames} frames free"),
+            );
+        }
+        self.ledger.settle(Phase::Complete);
+        info!(
+            "crash",
+            "{name}: {} surviving blocks returned, {} of {} frames free",
+            blocks.len(),
+            stats.free,
+            stats.frames
+        );
+    }
+
+    fn put_all<P: Persist>(&self, zone: &Zone<'static, P>, blocks: &[Block]) -> Result<(), String> {
+        self.ledger.settle(Phase::Idle);
+        let local = zone.local(0).map_err(|error| format!("{error}"))?;
+        let mut handle = Handle(local);
+        let worker = self.ledger.worker(0, &self.stamps);
+        let mut worker = worker.map_err(|error| format!("{error}"))?;
+        for &block in blocks {
+            worker
+                .put(&mut handle, block)
+                .map_err(|breach| format!("{breach}"))?;
+        }
+        Ok(())
+    }
+}
