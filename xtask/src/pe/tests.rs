@@ -106,7 +106,8 @@ fn the_same_file_gives_the_same_image() {
 
 #[test]
 fn what_cannot_be_expressed_is_refused() {
-    let cases: [(&str, fn(&mut Order)); 9] = [
+    type Case = (&'static str, fn(&mut Order));
+    let cases: [Case; 9] = [
         ("not a position-independent", |order| {
             order.kind = elf::ET_EXEC
         }),
