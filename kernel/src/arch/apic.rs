@@ -106,6 +106,16 @@ pub(crate) fn start(
     Ok(manners)
 }
 
+/// Returns whether signals reach the processor with this identity.
+pub(crate) fn reaches(apic_id: u32) -> bool {
+    match MANNERS.get() {
+        Some(Manners::X2Apic) => true,
+        // 255 means everybody.
+        Some(Manners::XApic(_)) => apic_id < 255,
+        None => false,
+    }
+}
+
 /// Enables this processor's controller, with its timer and its wires masked.
 pub(crate) fn enable() {
     let Some(manners) = MANNERS.get() else { return };

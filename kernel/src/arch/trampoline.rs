@@ -206,9 +206,9 @@ impl Trampoline {
         self.ticket().store(1, Ordering::Release);
     }
 
-    /// Takes the ticket back; returns whether a processor has used it.
-    pub(crate) fn revoke(&mut self) -> bool {
-        self.ticket().swap(0, Ordering::AcqRel) == 0
+    /// Takes the ticket back: a processor that comes late finds none.
+    pub(crate) fn revoke(&mut self) {
+        self.ticket().store(0, Ordering::Release);
     }
 
     fn ticket(&self) -> &AtomicU32 {

@@ -3,8 +3,8 @@
 //! The counter is the only clock fine enough for an allocation, and it is only
 //! as good as what is known about it: its frequency, and whether it keeps it. The
 //! frequency comes from the processor or its hypervisor; where they are silent,
-//! it is measured against the interval timer that every PC has, three times, and
-//! the middle result is taken. Whether figures mean anything is said apart.
+//! it is measured against the interval timer that every PC has. Whether figures
+//! mean anything is said apart.
 
 use core::{
     arch::x86_64::{_mm_lfence, _rdtsc},
@@ -199,14 +199,24 @@ fn stated(cpuid: &CpuId<raw_cpuid::CpuIdReaderNative>) -> Option<(u64, Source)> 
         .or_else(hypervisor)
 }
 
+/// What one measurement found.
+struct Measured {
+    hz: u64,
+    /// Ticks between the last look before an edge and the first one after it.
+    uncertain_ticks: u64,
+}
+
+/// Measures a few times and believes the result that is least uncertain: an
+/// interruption, by firmware or by a hypervisor, shows at the edges.
 fn measure() -> Option<u64> {
-    let mut tries = [measure_once()?, measure_once()?, measure_once()?];
-    tries.sort_unstable();
-    Some(tries[1])
+    const TRIES: usize = 3;
+    let tries = (0..TRIES).map_while(|_| measure_once());
+    let best = tries.min_by_key(|measured| measured.uncertain_ticks)?;
+    Some(best.hz)
 }
 
 /// Counts ticks while the interval timer's channel 2 runs down once.
-fn measure_once() -> Option<u64> {
+fn measure_once() -> Option<Measured> {
     const OUTPUT: u8 = 1 << 5;
     const GATE: u8 = 1 << 0;
     const LOUD: u8 = 1 << 1;
@@ -216,30 +226,38 @@ fn measure_once() -> Option<u64> {
     let [low, high] = PIT_COUNTS.to_le_bytes();
     // SAFETY: the speaker port has no effect on memory.
     let speaker = unsafe { in8(SPEAKER) };
-    // SAFETY: it opens the gate and keeps the speaker silent.
-    unsafe { out8(SPEAKER, (speaker & !LOUD) | GATE) };
-    for (port, value) in [
+    let set_up = [
+        (SPEAKER, (speaker & !LOUD) | GATE),
         (PIT_COMMAND, ONE_SHOT),
         (PIT_CHANNEL_2, low),
-        (PIT_CHANNEL_2, high),
-    ] {
-        // SAFETY: channel 2 drives only the speaker.
+    ];
+    for (port, value) in set_up {
+        // SAFETY: the gate and channel 2 drive only the speaker, which is silent.
         unsafe { out8(port, value) };
     }
+    let before_start = ticks();
+    // SAFETY: as above; the second byte starts the count.
+    unsafe { out8(PIT_CHANNEL_2, high) };
     let start = ticks();
-    let passed = loop {
+    let mut before_end = start;
+    let end = loop {
         // SAFETY: as above.
         let done = unsafe { in8(SPEAKER) } & OUTPUT != 0;
-        let passed = ticks().wrapping_sub(start);
+        let now = ticks();
         if done {
-            break passed;
+            break now;
         }
-        if passed > GIVE_UP_TICKS {
+        if now.wrapping_sub(start) > GIVE_UP_TICKS {
             return None;
         }
+        before_end = now;
     };
     // SAFETY: as above; this restores what was there.
     unsafe { out8(SPEAKER, speaker) };
-    let hz = u128::from(passed) * u128::from(PIT_HZ) / u128::from(PIT_COUNTS);
-    u64::try_from(hz).ok().filter(|hz| *hz > 1_000_000)
+    let passed = u128::from(end.wrapping_sub(start));
+    let hz = passed * u128::from(PIT_HZ) / u128::from(PIT_COUNTS);
+    Some(Measured {
+        hz: u64::try_from(hz).ok().filter(|hz| *hz > 1_000_000)?,
+        uncertain_ticks: (start.wrapping_sub(before_start)) + end.wrapping_sub(before_end),
+    })
 }

@@ -6,6 +6,7 @@
 //! before it has been stopped.
 
 mod barrier;
+mod berth;
 mod crew;
 mod per_cpu;
 mod start;

@@ -1,28 +1,24 @@
 //! Waking the other processors.
 
-use alloc::{boxed::Box, vec::Vec};
-use core::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use alloc::boxed::Box;
+use core::{fmt, time::Duration};
 
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use firmware::Topology;
 use frame::{FRAME_SIZE, PhysAddr, PhysRange};
 use record::{CpuState, Record};
-use x86_64::{
-    PhysAddr as TableAddr, VirtAddr,
-    registers::control::{Cr3, Cr3Flags},
-    structures::paging::PhysFrame,
-};
+use x86_64::VirtAddr;
 
-use super::{Crew, PerCpu, crew::Member, worker::Desk};
+use super::{
+    Crew,
+    berth::{self, Berth},
+    crew::Member,
+    worker::Desk,
+};
 use crate::{
     arch::{
         apic::{self, Signal},
-        cpu, idt,
-        mtrr::Caching,
-        segments,
+        cpu, segments,
         trampoline::Trampoline,
         tsc::Clock,
     },
@@ -41,21 +37,6 @@ const AFTER_STARTUP: Duration = Duration::from_micros(200);
 /// The end of what real mode code reaches.
 const LOW_END: u64 = 0xA_0000;
 
-/// What a starting processor needs, and where it reports.
-struct Berth {
-    per_cpu: PerCpu,
-    desk: Desk,
-    stacks: [VirtAddr; segments::STACKS],
-    root: PhysAddr,
-    state: AtomicU32,
-    caching: Option<Caching>,
-}
-
-/// States of a [`Berth`].
-const WAITING: u32 = 0;
-const ONLINE: u32 = 1;
-const ONLINE_BUT_CACHES_DIFFER: u32 = 2;
-
 /// Starts the processors that the firmware lists, `most` at most, and reports
 /// each one.
 pub(crate) fn start(
@@ -70,7 +51,12 @@ pub(crate) fn start(
     let mut crew = Crew::new(clock, boot_node);
     report(own_id, boot_node, CpuState::Online);
 
-    let mut trampoline = None;
+    let mut starter = Starter {
+        mapper,
+        regions,
+        clock,
+        trampoline: None,
+    };
     for processor in topology.processors.iter().filter(|p| p.apic_id != own_id) {
         let (apic_id, node) = (processor.apic_id, processor.node.0);
         if !processor.enabled {
@@ -80,38 +66,73 @@ pub(crate) fn start(
         if crew.len() >= most {
             continue;
         }
-        if trampoline.is_none() {
-            trampoline = install(mapper, regions);
-        }
-        let Some(trampoline) = &mut trampoline else {
-            report(apic_id, node, CpuState::Silent);
-            continue;
-        };
-        let state = match wake(mapper, trampoline, &clock, apic_id, crew.len()) {
-            Ok(Some(desk)) => {
+        match starter.start(apic_id, crew.len()) {
+            Ok(desk) => {
                 crew.add(Member {
                     apic_id,
                     node,
                     desk,
                 });
-                CpuState::Online
-            }
-            Ok(None) => {
-                warn!(
-                    "smp",
-                    "processor with apic id {apic_id} does not answer; skipped"
-                );
-                CpuState::Silent
+                report(apic_id, node, CpuState::Online);
             }
             Err(error) => {
-                warn!("smp", "no stack for apic id {apic_id}: {error}; skipped");
-                CpuState::Silent
+                warn!(
+                    "smp",
+                    "processor with apic id {apic_id} is skipped: {error}"
+                );
+                report(apic_id, node, CpuState::Silent);
             }
-        };
-        report(apic_id, node, state);
+        }
     }
     info!("smp", "{} processors online", crew.len());
     crew
+}
+
+/// Why a processor did not start.
+#[derive(Clone, Copy, Debug)]
+enum StartError {
+    /// Its identity needs x2APIC, which this machine does not have.
+    OutOfReach,
+    /// There are no two usable pages below 1 MiB.
+    NoLowPages,
+    /// A stack or the starting code can't be mapped.
+    Map(MapError),
+    /// It did not answer.
+    Silent,
+}
+
+impl From<MapError> for StartError {
+    fn from(error: MapError) -> Self {
+        Self::Map(error)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfReach => f.write_str("it can't be reached without x2APIC"),
+            Self::NoLowPages => {
+                write!(
+                    f,
+                    "there are no two usable pages below {LOW_END:#x} to start from"
+                )
+            }
+            Self::Map(error) => write!(f, "it lacks memory: {error}"),
+            Self::Silent => {
+                let seconds = PATIENCE.as_secs();
+                write!(f, "it did not answer within {seconds} s")
+            }
+        }
+    }
+}
+
+/// What it takes to start a processor.
+struct Starter<'a, 'z> {
+    mapper: &'a mut Mapper<'z>,
+    regions: &'a [MemoryRegion],
+    clock: Clock,
+    /// Made when the first processor needs it.
+    trampoline: Option<Trampoline>,
 }
 
 fn report(apic_id: u32, node: u32, state: CpuState) {
@@ -122,32 +143,80 @@ fn report(apic_id: u32, node: u32, state: CpuState) {
     }));
 }
 
-/// Prepares a page for the starting code and one for its root page table.
-fn install(mapper: &mut Mapper<'_>, regions: &[MemoryRegion]) -> Option<Trampoline> {
-    let Some((page, root)) = low_pages(regions) else {
-        warn!(
-            "smp",
-            "no two usable pages below {LOW_END:#x} to start processors from; only one runs"
-        );
-        return None;
-    };
-    let range = PhysRange::between(page, PhysAddr(page.0 + FRAME_SIZE as u64));
-    // SAFETY: usable memory below 1 MiB, which no zone takes.
-    let root = match unsafe { mapper.fork_with_identity(root, range) } {
-        Ok(root) => root,
-        Err(error) => {
-            warn!(
-                "smp",
-                "can't map the starting code: {error}; only one processor runs"
-            );
-            return None;
+impl Starter<'_, '_> {
+    /// Starts the processor with this identity as number `index`.
+    fn start(&mut self, apic_id: u32, index: usize) -> Result<&'static Desk, StartError> {
+        if !apic::reaches(apic_id) {
+            return Err(StartError::OutOfReach);
         }
-    };
-    let pointer = mapper.direct().pointer(page);
-    // SAFETY:
-    // 1. Both pages lie below 1 MiB and are unused; the direct map covers them.
-    // 2. The forked page tables are just that.
-    Some(unsafe { Trampoline::install(page, pointer, root) })
+        let mut trampoline = match self.trampoline.take() {
+            Some(trampoline) => trampoline,
+            None => self.install()?,
+        };
+        let outcome = self.wake(&mut trampoline, apic_id, index);
+        self.trampoline = Some(trampoline);
+        outcome
+    }
+
+    /// Prepares a page for the starting code and one for its root page table.
+    fn install(&mut self) -> Result<Trampoline, StartError> {
+        let (page, root) = low_pages(self.regions).ok_or(StartError::NoLowPages)?;
+        let range = PhysRange::between(page, PhysAddr(page.0 + FRAME_SIZE as u64));
+        // SAFETY: usable memory below 1 MiB, which no zone takes.
+        let root = unsafe { self.mapper.fork_with_identity(root, range)? };
+        let pointer = self.mapper.direct().pointer(page);
+        // SAFETY:
+        // 1. Both pages lie below 1 MiB and are unused; the direct map covers them.
+        // 2. The forked page tables are just that.
+        Ok(unsafe { Trampoline::install(page, pointer, root) })
+    }
+
+    fn wake(
+        &mut self,
+        trampoline: &mut Trampoline,
+        apic_id: u32,
+        index: usize,
+    ) -> Result<&'static Desk, StartError> {
+        let stack = self.stack(STACK_BYTES)?;
+        let berth = self.berth(index)?;
+        let argument = (&raw const *berth).expose_provenance() as u64;
+        // SAFETY:
+        // 1. The stack is fresh.
+        // 2. `enter` wants a `Berth` that lives for ever.
+        unsafe { trampoline.issue(stack.as_u64(), berth::enter, argument) };
+        knock(trampoline, &self.clock, apic_id, berth);
+        match berth.state() {
+            berth::WAITING => {
+                trampoline.revoke();
+                // Whatever it does, it stops doing it.
+                // SAFETY: it has not reached any Rust code that matters to others.
+                unsafe { apic::send(apic_id, Signal::Init) };
+                self.clock.wait(AFTER_INIT);
+                return Err(StartError::Silent);
+            }
+            berth::ONLINE_BUT_CACHES_DIFFER => warn!(
+                "smp",
+                "processor {index} caches memory differently from the boot processor"
+            ),
+            _ => {}
+        }
+        Ok(berth.desk())
+    }
+
+    fn berth(&mut self, index: usize) -> Result<&'static Berth, StartError> {
+        let mut stacks = [VirtAddr::zero(); segments::STACKS];
+        for stack in &mut stacks {
+            *stack = self.stack(segments::STACK_BYTES as u64)?;
+        }
+        let berth = Berth::new(index, stacks, self.mapper.root());
+        Ok(Box::leak(Box::new(berth)))
+    }
+
+    /// Returns the upper end of a fresh stack.
+    fn stack(&mut self, len_bytes: u64) -> Result<VirtAddr, MapError> {
+        let stack = self.mapper.map_fresh(len_bytes)?;
+        Ok(VirtAddr::from_ptr(stack.start()) + len_bytes)
+    }
 }
 
 /// Returns two usable pages below 1 MiB, not page 0.
@@ -162,54 +231,10 @@ fn low_pages(regions: &[MemoryRegion]) -> Option<(PhysAddr, PhysAddr)> {
     Some((PhysAddr(pages.next()?), PhysAddr(pages.next()?)))
 }
 
-/// Starts one processor; `None` if it does not answer.
-fn wake(
-    mapper: &mut Mapper<'_>,
-    trampoline: &mut Trampoline,
-    clock: &Clock,
-    apic_id: u32,
-    index: usize,
-) -> Result<Option<&'static Desk>, MapError> {
-    let stack = new_stack(mapper, STACK_BYTES)?;
-    let mut stacks = Vec::new();
-    for _ in 0..segments::STACKS {
-        stacks.push(new_stack(mapper, segments::STACK_BYTES as u64)?);
-    }
-    let berth: &'static Berth = Box::leak(Box::new(Berth {
-        per_cpu: PerCpu::new(index),
-        desk: Desk::new(),
-        stacks: core::array::from_fn(|stack| stacks[stack]),
-        root: mapper.root(),
-        state: AtomicU32::new(WAITING),
-        caching: Caching::read(),
-    }));
-    let argument = (&raw const *berth).expose_provenance() as u64;
-    // SAFETY:
-    // 1. The stack is fresh.
-    // 2. `enter` wants a `Berth` that lives for ever.
-    unsafe { trampoline.issue(stack.as_u64(), enter, argument) };
-    knock(trampoline, clock, apic_id, berth);
-    if berth.state() == WAITING {
-        trampoline.revoke();
-        // Whatever it does, it stops doing it.
-        // SAFETY: it has not reached any Rust code that matters to others.
-        unsafe { apic::send(apic_id, Signal::Init) };
-        clock.wait(AFTER_INIT);
-        return Ok(None);
-    }
-    if berth.state() == ONLINE_BUT_CACHES_DIFFER {
-        warn!(
-            "smp",
-            "processor {index} caches memory differently from the boot processor"
-        );
-    }
-    Ok(Some(&berth.desk))
-}
-
 /// Sends the signals that start a processor, and waits for its answer.
 fn knock(trampoline: &Trampoline, clock: &Clock, apic_id: u32, berth: &Berth) {
     let startup = Signal::Startup(trampoline.page_number());
-    let is_online = || berth.state() != WAITING;
+    let is_online = || berth.state() != berth::WAITING;
     // SAFETY: the processor has not been started, so it runs nothing of ours.
     unsafe { apic::send(apic_id, Signal::Init) };
     clock.wait(AFTER_INIT);
@@ -220,40 +245,4 @@ fn knock(trampoline: &Trampoline, clock: &Clock, apic_id: u32, berth: &Berth) {
         unsafe { apic::send(apic_id, startup) };
         clock.wait_until(PATIENCE, is_online);
     }
-}
-
-fn new_stack(mapper: &mut Mapper<'_>, len_bytes: u64) -> Result<VirtAddr, MapError> {
-    let stack = mapper.map_fresh(len_bytes)?;
-    Ok(VirtAddr::from_ptr(stack.start()) + len_bytes)
-}
-
-impl Berth {
-    fn state(&self) -> u32 {
-        // Acquire pairs with the Release in `enter`.
-        self.state.load(Ordering::Acquire)
-    }
-}
-
-/// The first Rust code of a processor.
-extern "C" fn enter(argument: u64) -> ! {
-    let pointer = core::ptr::with_exposed_provenance(crate::arch::to_usize(argument));
-    // SAFETY: `wake` passes a leaked `Berth`.
-    let berth: &'static Berth = unsafe { &*pointer };
-    berth.per_cpu.install();
-    let root = PhysFrame::containing_address(TableAddr::new(berth.root.0));
-    // SAFETY: the boot processor's page tables map everything that this one uses;
-    // the identity mapping of the trampoline is behind it.
-    unsafe { Cr3::write(root, Cr3Flags::empty()) };
-    // SAFETY: the stacks are fresh and stay mapped.
-    unsafe { segments::load(berth.stacks) };
-    idt::load();
-    apic::enable();
-    let state = if Caching::read() == berth.caching {
-        ONLINE
-    } else {
-        ONLINE_BUT_CACHES_DIFFER
-    };
-    // Release pairs with `Berth::state`: whoever sees it may send jobs.
-    berth.state.store(state, Ordering::Release);
-    berth.desk.work(berth.per_cpu.index())
 }

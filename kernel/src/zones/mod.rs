@@ -7,7 +7,6 @@
 
 mod allocator;
 mod look;
-mod ownership;
 mod persistent;
 mod placement;
 mod report;

@@ -10,16 +10,14 @@ use llfree::{
     media::{self, Geometry, OpenError, Opened},
 };
 use options::Format;
+use ownership::{Decision, decide};
 use persist::{Adr, Eadr, Persist, WriteBack};
 use plan::{Persistent, ZonePlacement};
 use record::How;
 use spin::Mutex;
 
 use super::{
-    Allocator, OpenZone, Placement, Store,
-    look::look,
-    ownership::{Decision, decide},
-    report::report_opened,
+    Allocator, OpenZone, Placement, Store, look::look, report::report_opened,
     volatile::claim_tables,
 };
 use crate::{
@@ -65,10 +63,12 @@ fn open(
     permission: Format,
 ) -> Result<(OpenZone, Opened, u64), String> {
     let content = look(mapper, zone).map_err(|error| format!("{}: {error}", zone.name))?;
-    let format = match decide(zone, content, permission) {
+    let format = match decide(content, permission) {
         Decision::Recover => media::Format::Never,
         Decision::Format => media::Format::Allowed,
-        Decision::Refuse(reason) => return Err(reason),
+        Decision::Refuse(refusal) => {
+            return Err(format!("{} at {} {refusal}", zone.name, zone.range));
+        }
     };
     if format == media::Format::Never && permission != Format::Never {
         info!(
