@@ -12,6 +12,8 @@ mod image;
 mod inspect;
 mod install;
 mod judge;
+#[cfg(test)]
+mod layering;
 mod machine;
 mod make;
 mod options;

@@ -152,7 +152,7 @@ fn report(
     if outcome.passed() {
         // What is wrong with persistent memory is to be found there; where
         // nothing is, a gibibyte need not be kept.
-        setup.remove_fresh_files()?;
+        setup.remove_images()?;
     }
     Ok(Report {
         outcome,

@@ -96,9 +96,14 @@ impl Setup {
         modules.map(|module| module.file.clone()).collect()
     }
 
-    /// Removes the persistent files that this run made.
-    pub(super) fn remove_fresh_files(&self) -> Result<()> {
-        for file in &self.fresh {
+    /// Removes what only a post-mortem needs: the persistent files that this run
+    /// made, and the disk.
+    pub(super) fn remove_images(&self) -> Result<()> {
+        let disk = match &self.machine.medium {
+            Medium::Disk { image, .. } => Some(image),
+            Medium::Direct { .. } => None,
+        };
+        for file in self.fresh.iter().chain(disk) {
             fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
         Ok(())
