@@ -12,7 +12,7 @@ use llfree::{
 use options::Format;
 use ownership::{Decision, decide};
 use persist::{Adr, Eadr, Persist, WriteBack};
-use plan::{Persistent, ZonePlacement};
+use plan::{Persistent, RefusedReason, ZonePlacement};
 use record::How;
 use spin::Mutex;
 
@@ -37,7 +37,8 @@ pub(crate) fn open_persistent(
     permission: Format,
     clock: &Clock,
 ) -> (Vec<OpenZone>, Vec<String>) {
-    let (mut open_zones, mut left_alone) = (Vec::new(), Vec::new());
+    let mut open_zones = Vec::new();
+    let mut left_alone = asked_for_in_vain(placement);
     for (zone, persistent) in placement.plan.persistent() {
         match open(zone, persistent, placement.cpus, mapper, permission) {
             Ok((open, how, ticks)) => {
@@ -51,6 +52,21 @@ pub(crate) fn open_persistent(
         }
     }
     (open_zones, left_alone)
+}
+
+/// Returns a sentence for each range that the command line names and the plan
+/// refuses. What the firmware's word excludes is in the records of the ranges.
+fn asked_for_in_vain(placement: &Placement) -> Vec<String> {
+    let refused = placement.plan.refused.iter();
+    let named = refused.filter(|refused| {
+        matches!(
+            refused.reason,
+            RefusedReason::NotUsable | RefusedReason::Misaligned
+        )
+    });
+    named
+        .map(|refused| format!("{} is left alone: {}", refused.range, refused.reason))
+        .collect()
 }
 
 /// Looks, decides, maps and opens, or says why not. The last value is how many
