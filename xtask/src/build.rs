@@ -145,9 +145,12 @@ pub(crate) fn build(options: &BuildOptions) -> Result<Artifacts> {
 pub(crate) fn lint() -> Result<()> {
     for package in ["kernel", "boot"] {
         let mut clippy = cargo("clippy", package);
-        clippy
-            .env("CARGO_ENCODED_RUSTFLAGS", NO_RED_ZONE)
-            .args(["--release", "--", "-D", "warnings"]);
+        clippy.env("CARGO_ENCODED_RUSTFLAGS", NO_RED_ZONE).args([
+            "--release",
+            "--",
+            "-D",
+            "warnings",
+        ]);
         run(&mut clippy)?;
     }
     let mut clippy = cargo("clippy", "boot");
