@@ -65,6 +65,8 @@ mod row;
 mod shape;
 mod tree;
 mod validate;
+#[cfg(feature = "x86_64")]
+pub mod x86_64;
 mod zone;
 
 pub use error::{GetError, LocalError, PutError, ZoneError};
@@ -74,3 +76,8 @@ pub use lower::Recovery;
 pub use query::{HugeState, Stats};
 pub use validate::Inconsistency;
 pub use zone::Zone;
+
+/// The examples of the README, run like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
