@@ -9,11 +9,13 @@
 
 use core::{
     fmt,
+    ptr::NonNull,
     sync::atomic::{Ordering, fence},
 };
 
 use frame::{FRAME_SIZE, PhysAddr, PhysRange};
 use spin::Once;
+use volatile::VolatilePtr;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
 use super::{cpu, idt};
@@ -71,7 +73,17 @@ impl fmt::Display for Manners {
 
 /// The mapped page of registers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Page(*mut u8);
+pub(crate) struct Page(NonNull<u8>);
+
+impl Page {
+    fn register(self, register: Register) -> VolatilePtr<'static, u32> {
+        // SAFETY: every register lies within the page.
+        let register = unsafe { self.0.byte_add(register as usize) };
+        // SAFETY: the page is mapped, uncached, for the rest of the run (`start`),
+        // and registers are aligned to 16 bytes.
+        unsafe { VolatilePtr::new(register.cast()) }
+    }
+}
 
 // SAFETY: every processor sees its own controller at the same address, and
 // access is volatile, so the pointer means the same everywhere.
@@ -99,7 +111,9 @@ pub(crate) fn start(
     } else {
         let registers = PhysRange::between(base, PhysAddr(base.0 + FRAME_SIZE as u64));
         let mapped: Mapped = mapper.map(registers, Access::Device)?;
-        Manners::XApic(Page(mapped.start()))
+        let len_bytes = registers.len_bytes();
+        let page = NonNull::new(mapped.start()).ok_or(MapError::OutOfAddresses { len_bytes })?;
+        Manners::XApic(Page(page))
     };
     MANNERS.call_once(|| manners);
     enable();
@@ -257,12 +271,7 @@ impl Manners {
 
     fn write(self, register: Register, value: u32) {
         match self {
-            Self::XApic(Page(page)) => {
-                let register = page.wrapping_add(register as usize).cast::<u32>();
-                // SAFETY: the page is mapped, uncached, for the rest of the run
-                // (`start`), and registers are aligned to 16 bytes.
-                unsafe { register.write_volatile(value) };
-            }
+            Self::XApic(page) => page.register(register).write(value),
             Self::X2Apic => {
                 // SAFETY: the registers named here exist in x2APIC mode, and
                 // none of them but the command register affects memory.
@@ -273,11 +282,7 @@ impl Manners {
 
     fn read(self, register: Register) -> u32 {
         match self {
-            Self::XApic(Page(page)) => {
-                let register = page.wrapping_add(register as usize).cast::<u32>();
-                // SAFETY: as in `write`.
-                unsafe { register.read_volatile() }
-            }
+            Self::XApic(page) => page.register(register).read(),
             Self::X2Apic => {
                 // SAFETY: as in `write`.
                 let value = unsafe { Self::register(register).read() };
