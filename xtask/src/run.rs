@@ -145,9 +145,13 @@ fn report(
     let (records, judgements) = (recorder.records, recorder.judgements);
     let figures = figures::figures(&records);
     figures::write(&figures.rows, &dir.file("results.csv"))?;
-    let outcome = match figures.incomplete.first() {
-        Some(what) if ended.passed() => Outcome::Incomplete { what: what.clone() },
-        _ => ended,
+    let incomplete = figures.incomplete.first().cloned();
+    let unreported = judgement::unreported(&judgements, &records);
+    let outcome = match (incomplete, unreported) {
+        _ if !ended.passed() => ended,
+        (_, Some(what)) => Outcome::HostDisagrees { what },
+        (Some(what), None) => Outcome::Incomplete { what },
+        (None, None) => ended,
     };
     if outcome.passed() {
         // What is wrong with persistent memory is to be found there; where

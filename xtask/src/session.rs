@@ -65,6 +65,7 @@ pub(crate) struct Session<'a, O> {
     last_word: Instant,
     last_line: String,
     boots: u32,
+    judged_boots: u32,
     resetting: bool,
     ending: Option<String>,
     facts: Facts,
@@ -110,6 +111,7 @@ pub(crate) fn run<O: Observer>(
         last_word: now,
         last_line: String::new(),
         boots: 0,
+        judged_boots: 0,
         resetting: false,
         ending: None,
         facts: Facts::default(),
@@ -126,8 +128,7 @@ impl<O: Observer> Session<'_, O> {
                 .guest
                 .next(due.map_or(deadline, |due| due.min(deadline)))?;
             if due.is_some_and(|due| due <= Instant::now()) {
-                self.guest.kill()?;
-                return Ok(Outcome::Killed);
+                return self.kill();
             }
             let outcome = match event {
                 Event::Line(line) => self.line(line)?,
@@ -139,6 +140,15 @@ impl<O: Observer> Session<'_, O> {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// Kills the guest, and judges what it leaves like what a crash leaves.
+    fn kill(&mut self) -> Result<Outcome> {
+        self.guest.kill()?;
+        Ok(match self.observer.paused() {
+            Some(what) => Outcome::HostDisagrees { what },
+            None => Outcome::Killed,
+        })
     }
 
     /// The instant at which a bound is reached.
@@ -228,8 +238,12 @@ impl<O: Observer> Session<'_, O> {
         if self.ending.is_none() && !self.resetting {
             return Ok(());
         }
-        if let Some(found) = self.observer.paused() {
-            self.facts.host.get_or_insert(found);
+        // Firmware may reset once more before it boots: then nothing has changed.
+        if self.boots > self.judged_boots {
+            self.judged_boots = self.boots;
+            if let Some(found) = self.observer.paused() {
+                self.facts.host.get_or_insert(found);
+            }
         }
         self.last_word = Instant::now();
         if self.ending.is_some() {

@@ -143,7 +143,7 @@ fn table(
     lines: impl Iterator<Item = Vec<String>>,
 ) -> Option<String> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(columns);
     table.add_rows(lines);
     for column in table.column_iter_mut().skip(numbers) {

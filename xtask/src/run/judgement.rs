@@ -3,6 +3,7 @@
 use std::{fmt, path::Path};
 
 use anyhow::{Context as _, Result};
+use record::Record;
 
 use crate::judge;
 
@@ -53,6 +54,27 @@ impl fmt::Display for HostJudgement {
     }
 }
 
+/// Returns what the host found that the kernel did not report, if anything.
+///
+/// The host judges what a crash left, the kernel what its recovery made of it;
+/// what was acknowledged and who owned what must be the same to both.
+pub(super) fn unreported(judgements: &[HostJudgement], records: &[Record]) -> Option<String> {
+    let is_reported = |judgement: &&HostJudgement| {
+        records.iter().any(|record| {
+            matches!(record, Record::Crash(crash)
+                if crash.acknowledged == judgement.acknowledged && crash.owned == judgement.owned)
+        })
+    };
+    let silent = judgements
+        .iter()
+        .find(|judgement| !is_reported(judgement))?;
+    Some(format!(
+        "the kernel reports no crash with {} operations acknowledged and {} blocks owned, \
+         which is what {} held at pause {}",
+        silent.acknowledged, silent.owned, silent.file, silent.pause
+    ))
+}
+
 /// Judges `file`.
 pub(super) fn judge(file: &Path, pause: u32) -> Result<Vec<HostJudgement>> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -72,4 +94,56 @@ pub(super) fn judge(file: &Path, pause: u32) -> Result<Vec<HostJudgement>> {
         faults: zone.judgement.faults().map(|f| f.to_string()).collect(),
     });
     Ok(judgements.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use record::Crash;
+
+    use super::*;
+
+    fn judgement(acknowledged: u64, owned: u64) -> HostJudgement {
+        HostJudgement {
+            pause: 1,
+            file: "pmem0.img".into(),
+            zone: "1".into(),
+            acknowledged,
+            in_flight: 0,
+            owned,
+            lost: 0,
+            doubled: 0,
+            leaked: 0,
+            bound: 0,
+            faults: vec![],
+        }
+    }
+
+    fn crash(acknowledged: u64, owned: u64) -> Record {
+        Record::Crash(Crash {
+            zone: "pmem0".into(),
+            cycle: 1,
+            reset: "fadt".into(),
+            acknowledged,
+            in_flight: 0,
+            owned,
+            lost: 0,
+            doubled: 0,
+            leaked: 0,
+            bound: 0,
+        })
+    }
+
+    #[test]
+    fn a_kernel_that_reports_what_the_host_found_is_in_agreement() {
+        let records = [crash(5000, 30), crash(7000, 20)];
+        assert_eq!(unreported(&[judgement(7000, 20)], &records), None);
+    }
+
+    #[test]
+    fn a_kernel_that_forgets_operations_or_owners_is_found_out() {
+        let found = [judgement(5000, 30)];
+        assert!(unreported(&found, &[crash(4999, 30)]).is_some());
+        assert!(unreported(&found, &[crash(5000, 29)]).is_some());
+        assert!(unreported(&found, &[]).is_some());
+    }
 }
