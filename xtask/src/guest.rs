@@ -12,12 +12,15 @@
 use std::{
     fs::File,
     io::{self, ErrorKind, Read},
-    os::unix::net::UnixStream,
+    os::unix::{net::UnixStream, process::CommandExt as _},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Signal, set_parent_process_death_signal},
+};
 
 use crate::qmp::{Message, Qmp};
 
@@ -69,6 +72,7 @@ impl Guest {
                 Some(Qmp::new(ours)?)
             }
         };
+        die_with_parent(command);
         let child = command.spawn()?;
         // `command` still holds the guest's ends, which would keep the sockets
         // open after the guest has gone.
@@ -148,6 +152,17 @@ impl Guest {
         self.child.kill()?;
         self.child.wait()
     }
+}
+
+/// Lets the kernel kill the child when the thread that starts it ends: a test run
+/// that is itself killed must not leave virtual machines behind, and then nobody
+/// drops anything.
+fn die_with_parent(command: &mut Command) {
+    let arm = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+    // SAFETY: between fork and exec only async-signal-safe functions may run, and
+    // nothing may rely on other threads; `arm` is one system call that allocates
+    // nothing and takes no lock.
+    unsafe { command.pre_exec(arm) };
 }
 
 impl Drop for Guest {
@@ -269,5 +284,24 @@ mod tests {
         assert!(std::path::Path::new(&process).exists());
         drop(guest);
         assert!(!std::path::Path::new(&process).exists());
+    }
+
+    #[test]
+    fn a_guest_does_not_outlive_whoever_started_it() {
+        let starter = std::thread::spawn(|| {
+            let guest = shell("exec sleep 60");
+            let id = guest.child.id();
+            // As if this process had been killed: nothing is dropped.
+            std::mem::forget(guest);
+            id
+        });
+        let id = starter.join().expect("an identity");
+        let status = format!("/proc/{id}/stat");
+        let is_dead = || std::fs::read_to_string(&status).is_ok_and(|stat| stat.contains(") Z "));
+        let deadline = soon();
+        while !is_dead() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(is_dead());
     }
 }

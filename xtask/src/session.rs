@@ -216,7 +216,7 @@ impl<O: Observer> Session<'_, O> {
                 self.facts.panic.get_or_insert_with(|| last.clone());
                 self.guest.send("quit", &json!({}))?;
             }
-            Message::Stopped => self.stopped()?,
+            Message::Stopped => return self.stopped(),
             Message::Reset => {
                 self.guest
                     .send("set-action", &json!({ "reboot": "shutdown" }))?;
@@ -234,9 +234,9 @@ impl<O: Observer> Session<'_, O> {
 
     /// The processors stand still: judge what is in persistent memory, then let
     /// the machine go on, or end.
-    fn stopped(&mut self) -> Result<()> {
+    fn stopped(&mut self) -> Result<Option<Outcome>> {
         if self.ending.is_none() && !self.resetting {
-            return Ok(());
+            return Ok(self.stopped_unasked());
         }
         // Firmware may reset once more before it boots: then nothing has changed.
         if self.boots > self.judged_boots {
@@ -248,14 +248,25 @@ impl<O: Observer> Session<'_, O> {
         self.last_word = Instant::now();
         if self.ending.is_some() {
             self.guest.send("quit", &json!({}))?;
-            return Ok(());
+            return Ok(None);
         }
         self.resetting = false;
         // A reset by the host is subject to the same action as one by the guest.
         self.guest
             .send("set-action", &json!({ "reboot": "reset" }))?;
         self.guest.send("system_reset", &json!({}))?;
-        Ok(())
+        Ok(None)
+    }
+
+    /// QEMU stopped the machine and the guest has not asked for it: its
+    /// accelerator gave up, if not a person with a debugger.
+    fn stopped_unasked(&self) -> Option<Outcome> {
+        let is_debugged = self.bounds.silence.is_none();
+        let is_explained = is_debugged || self.facts.panic.is_some();
+        (!is_explained).then(|| Outcome::NoVerdict {
+            how: "QEMU stopped the machine by itself".into(),
+            last: self.last_line.clone(),
+        })
     }
 
     /// The console is closed: the process ends or has ended.
