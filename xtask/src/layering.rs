@@ -8,13 +8,14 @@ use serde::Deserialize;
 use crate::workspace;
 
 /// The libraries and what each may depend on, of ours.
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
     ("frame", &[]),
     ("freestanding", &[]),
     ("persist", &[]),
     ("record", &[]),
     ("firmware", &["frame"]),
     ("llfree", &["frame", "persist"]),
+    ("llfree-c", &["frame", "llfree", "persist"]),
     ("options", &["frame"]),
     ("ownership", &["frame", "llfree", "options"]),
     ("plan", &["firmware", "frame"]),
