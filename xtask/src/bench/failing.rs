@@ -10,7 +10,7 @@
 //! the *next* ones in a row, and the one *after a put* of a single frame somewhere
 //! else.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use frame::{FrameId, Order};
@@ -18,21 +18,22 @@ use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng as _};
 use workload::FrameAlloc;
 
 use super::{
-    case::{Case, Workload},
+    case::Workload,
     field::{Contestant, Reading},
     processor::on_each,
     rival::{Design, Zone},
-    statistics::{below, shuffle_front},
+    statistics::shuffle_front,
 };
 
-/// Failing gets in a row, timed together.
-const LOOP: u64 = 2000;
+/// The time that failing gets in a row take together, at least: a thousand times
+/// what the clock resolves.
+const ENOUGH: Duration = Duration::from_micros(60);
 
-/// Failing gets that are timed one by one.
-const SHOTS: u64 = 200;
+/// Failing gets that are timed one by one, in one repetition.
+const SHOTS: u64 = 32;
 
-/// Frames held back, to be freed between two failing gets.
-const SPARE: usize = 64;
+/// Frames held back, each to be freed once between two failing gets.
+const SPARE: usize = 1 << 13;
 
 /// A zone in which gets of some orders fail; which ones depends on how far it
 /// has been [exhausted](Self::exhaust).
@@ -91,7 +92,9 @@ fn thin_out(handle: &mut impl FrameAlloc, frames: usize) -> Result<Vec<FrameId>>
     for &frame in &chosen[..frames / 2] {
         put(handle, frame, Order::FRAME)?;
     }
-    Ok((0..SPARE).map(|index| FrameId(index * step)).collect())
+    let mut spare: Vec<FrameId> = (0..SPARE).map(|index| FrameId(index * step)).collect();
+    shuffle_front(&mut dice, &mut spare, SPARE);
+    Ok(spare)
 }
 
 fn put(handle: &mut impl FrameAlloc, frame: FrameId, order: Order) -> Result<()> {
@@ -112,7 +115,7 @@ pub(super) trait FailingGets {
     fn exhaust(&mut self, order: Order);
 
     /// Measures gets of an order of which nothing is left.
-    fn measure(&mut self, case: &Case, seed: u64) -> Result<Vec<Reading>>;
+    fn measure(&mut self, order: Order) -> Result<Vec<Reading>>;
 }
 
 impl<Z: Zone> FailingGets for Exhausted<Z> {
@@ -123,30 +126,28 @@ impl<Z: Zone> FailingGets for Exhausted<Z> {
             .map(|frame| (frame, order));
     }
 
-    fn measure(&mut self, case: &Case, seed: u64) -> Result<Vec<Reading>> {
+    fn measure(&mut self, order: Order) -> Result<Vec<Reading>> {
         let before = self.zone.free_frames();
         let Self { zone, spare, last } = self;
-        let mut spares = spare.clone();
+        let keep = spare.len().saturating_sub(usize::try_from(SHOTS)?);
+        let freed = spare.split_off(keep);
         let readings = on_each(1, |_| {
             let mut handle = zone.handle(0);
-            let mut spares = spares.clone();
-            let mut readings = vec![next(&mut handle, case.order())?];
+            let mut readings = vec![next(&mut handle, order)?];
             if let Some(last) = *last {
-                readings.push(first(&mut handle, last, case.order())?);
+                readings.push(first(&mut handle, last, order)?);
             }
-            if !spares.is_empty() {
-                readings.push(after_put(&mut handle, &mut spares, case.order(), seed)?);
+            if !freed.is_empty() {
+                readings.push(after_put(&mut handle, &freed, order)?);
             }
-            Ok((readings, spares))
+            Ok(readings)
         })?;
-        let only: Result<_> = readings.into_iter().next().context("one processor")?;
-        let (readings, left) = only?;
-        spares = left;
-        *spare = spares;
-        let after = self.zone.free_frames();
+        let readings: Result<Vec<_>> = readings.into_iter().collect();
+        let readings = readings?.concat();
+        let (wanted, after) = (before + freed.len(), self.zone.free_frames());
         ensure!(
-            before == after,
-            "{before} frames were free before, {after} are after"
+            after == wanted,
+            "{wanted} frames should be free, {after} are"
         );
         Ok(readings)
     }
@@ -154,15 +155,12 @@ impl<Z: Zone> FailingGets for Exhausted<Z> {
 
 /// Times failing gets in a row.
 fn next(handle: &mut impl FrameAlloc, order: Order) -> Result<Reading> {
-    fail(handle, order)?;
-    let start = Instant::now();
-    for _ in 0..LOOP {
-        fail(handle, order)?;
-    }
-    let nanos = u64::try_from(start.elapsed().as_nanos())?;
+    let once = timed(|| fail(handle, order))?.max(1);
+    let ops = (u64::try_from(ENOUGH.as_nanos())? / once).clamp(4, 2000);
+    let nanos = timed(|| (0..ops).try_for_each(|_| fail(handle, order)))?;
     Ok(Reading {
         op: "next",
-        ops: LOOP,
+        ops,
         nanos,
         intervals: 1,
     })
@@ -174,7 +172,7 @@ fn first(
     (mut block, block_order): (FrameId, Order),
     order: Order,
 ) -> Result<Reading> {
-    shots("first", || {
+    shots("first", SHOTS, |_| {
         put(handle, block, block_order)?;
         block = handle
             .get(block_order)
@@ -183,34 +181,22 @@ fn first(
     })
 }
 
-/// Times failing gets, each after one unrelated frame was freed.
-fn after_put(
-    handle: &mut impl FrameAlloc,
-    spare: &mut [FrameId],
-    order: Order,
-    seed: u64,
-) -> Result<Reading> {
-    let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
-    shots("after-put", || {
-        let frame = &mut spare[below(&mut dice, SPARE)];
-        put(handle, *frame, Order::FRAME)?;
-        let nanos = timed(|| fail(handle, order))?;
-        // Whichever frame this is, the free ones remain a part of those that
-        // were free at first, and of the spare ones.
-        *frame = handle
-            .get(Order::FRAME)
-            .context("the frame just freed is gone")?;
-        Ok(nanos)
+/// Times failing gets, each after one unrelated frame was freed. They stay free:
+/// their neighbours don't.
+fn after_put(handle: &mut impl FrameAlloc, freed: &[FrameId], order: Order) -> Result<Reading> {
+    shots("after-put", freed.len() as u64, |shot| {
+        put(handle, freed[shot], Order::FRAME)?;
+        timed(|| fail(handle, order))
     })
 }
 
-fn shots(op: &'static str, mut shot: impl FnMut() -> Result<u64>) -> Result<Reading> {
-    let nanos: u64 = (0..SHOTS).map(|_| shot()).sum::<Result<u64>>()?;
+fn shots(op: &'static str, ops: u64, shot: impl FnMut(usize) -> Result<u64>) -> Result<Reading> {
+    let nanos: u64 = (0..usize::try_from(ops)?).map(shot).sum::<Result<u64>>()?;
     Ok(Reading {
         op,
-        ops: SHOTS,
+        ops,
         nanos,
-        intervals: SHOTS,
+        intervals: ops,
     })
 }
 
@@ -223,11 +209,11 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<u64> {
 /// A zone at one order, to be measured in turn with others.
 pub(super) struct AtOrder<'a> {
     pub(super) zone: &'a mut dyn FailingGets,
-    pub(super) case: &'a Case,
+    pub(super) order: Order,
 }
 
 impl Contestant for AtOrder<'_> {
-    fn repetition(&mut self, seed: u64) -> Result<Vec<Reading>> {
-        self.zone.measure(self.case, seed)
+    fn repetition(&mut self, _: u64) -> Result<Vec<Reading>> {
+        self.zone.measure(self.order)
     }
 }
