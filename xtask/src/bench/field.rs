@@ -7,6 +7,7 @@ use anyhow::Result;
 use persist::{Eadr, Volatile};
 
 use super::{
+    case::{Case, Workload},
     rival::{Control, Design, GlobalBuddy, Interrupts, Linux, Llfree, LlfreeMemory, Lock},
     unit::Clock,
 };
@@ -90,12 +91,11 @@ impl Field {
         }
     }
 
-    /// Prepares every design; `with_control` adds the control, which only does
-    /// for *bulk*.
+    /// Prepares every design that takes part in a case.
     pub(super) fn entries<'m>(
         &'m mut self,
+        case: &Case,
         maker: &impl Maker,
-        control: With,
     ) -> Result<Vec<Entry<'m>>> {
         type Claiming = Llfree<Volatile, true>;
         type Durable = Llfree<Eadr, true>;
@@ -103,28 +103,26 @@ impl Field {
 
         let mut entries = vec![
             entry::<Claiming>(maker, &mut self.llfree)?,
-            Entry {
-                name: AGAIN,
-                ..entry::<Claiming>(maker, &mut self.again)?
-            },
             entry::<Durable>(maker, &mut self.eadr)?,
             entry::<PerOperation>(maker, &mut self.per_operation)?,
             entry::<Linux<Lock>>(maker, &mut self.linux)?,
             entry::<Linux<Interrupts>>(maker, &mut self.interrupts)?,
             entry::<GlobalBuddy>(maker, no_memory())?,
         ];
-        if control == With::Control {
+        // Noise is the same at all orders, and one of them takes all that time.
+        if case.order == 0 {
+            let again = entry::<Claiming>(maker, &mut self.again)?;
+            entries.push(Entry {
+                name: AGAIN,
+                ..again
+            });
+        }
+        // The control forgets which blocks are free, and only `bulk` frees all.
+        if case.workload == Workload::Bulk {
             entries.push(entry::<Control>(maker, no_memory())?);
         }
         Ok(entries)
     }
-}
-
-/// Whether the control takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum With {
-    Control,
-    AllocatorsOnly,
 }
 
 fn entry<'m, D: Design>(maker: &impl Maker, memory: &'m mut D::Memory) -> Result<Entry<'m>> {

@@ -65,12 +65,18 @@ impl Scale {
         let threads = [1, 2]
             .into_iter()
             .filter(move |&threads| threads <= processors);
+        // A single block comes and goes in a zone of any size alike.
+        let gib = if workload == Workload::Repeat {
+            1
+        } else {
+            self.gib
+        };
         let case = |order, threads| Case {
             workload,
             order,
             threads,
             fill: None,
-            gib: self.gib,
+            gib,
         };
         threads
             .flat_map(|threads| self.orders.iter().map(move |&order| case(order, threads)))

@@ -105,9 +105,14 @@ impl Probe {
         probes
     }
 
-    /// Returns the operations that are counted: whole rows of 64.
+    /// Returns the operations that are counted: two rows of 64, or less where rows
+    /// don't matter.
     pub(super) fn ops(&self) -> u64 {
-        if self.order == 0 { 128 } else { 64 }
+        match (self.op, self.order) {
+            (Op::Pair, _) => 32,
+            (_, 0) => 128,
+            _ => 64,
+        }
     }
 }
 
