@@ -175,12 +175,25 @@ pub fn kind_of_e820(kind: u32) -> MemoryRegionKind {
 }
 
 /// Translates a UEFI memory type (UEFI 2.10, table 7.10) as it is after the boot
-/// services have ended: their memory and the loader's own are free then.
-pub fn kind_of_uefi(kind: u32) -> MemoryRegionKind {
+/// services have ended: their memory and the loader's own are free then. What the
+/// attributes set apart is not: memory that keeps its content, memory meant for
+/// one purpose, and memory that can't be cached.
+pub fn kind_of_uefi(kind: u32, attributes: u64) -> MemoryRegionKind {
+    const WRITE_BACK: u64 = 1 << 3;
+    const NON_VOLATILE: u64 = 1 << 15;
+    const SPECIFIC_PURPOSE: u64 = 1 << 18;
+    const RESERVED: u32 = 0;
+    const PERSISTENT: u32 = 14;
+
+    let set = |attribute| attributes & attribute != 0;
     match kind {
-        // Loader code and data, boot services code and data, conventional.
-        1..=4 | 7 => MemoryRegionKind::Usable,
         KEPT => MemoryRegionKind::Bootloader,
+        // Loader code and data, boot services code and data, conventional.
+        1..=4 | 7 if set(NON_VOLATILE) => MemoryRegionKind::UnknownUefi(PERSISTENT),
+        1..=4 | 7 if set(SPECIFIC_PURPOSE) || !set(WRITE_BACK) => {
+            MemoryRegionKind::UnknownUefi(RESERVED)
+        }
+        1..=4 | 7 => MemoryRegionKind::Usable,
         other => MemoryRegionKind::UnknownUefi(other),
     }
 }

@@ -117,6 +117,9 @@ fn too_many_ranges_are_an_error() {
     assert_eq!(map.regions().count(), MAX_REPORTS);
 }
 
+/// Uncached, write-combining, write-through and write-back are possible.
+const CACHED: u64 = 0xF;
+
 #[test]
 fn memory_types_are_translated() {
     assert_eq!(kind_of_e820(1), Usable);
@@ -124,12 +127,26 @@ fn memory_types_are_translated() {
     // Conventional and boot services: free. Runtime services, ACPI, persistent,
     // unaccepted: not.
     for kind in [1, 2, 3, 4, 7] {
-        assert_eq!(kind_of_uefi(kind), Usable);
+        assert_eq!(kind_of_uefi(kind, CACHED), Usable);
     }
     for kind in [0, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 0x8000_0000] {
-        assert_eq!(kind_of_uefi(kind), UnknownUefi(kind));
+        assert_eq!(kind_of_uefi(kind, CACHED), UnknownUefi(kind));
     }
-    assert_eq!(kind_of_uefi(KEPT), Bootloader);
+    assert_eq!(kind_of_uefi(KEPT, CACHED), Bootloader);
+}
+
+#[test]
+fn conventional_memory_that_is_set_apart_is_not_usable() {
+    const NON_VOLATILE: u64 = 0x8000;
+    const SPECIFIC_PURPOSE: u64 = 0x4_0000;
+    for kind in [1, 2, 3, 4, 7] {
+        assert_eq!(kind_of_uefi(kind, CACHED | NON_VOLATILE), UnknownUefi(14));
+        assert_eq!(
+            kind_of_uefi(kind, CACHED | SPECIFIC_PURPOSE),
+            UnknownUefi(0)
+        );
+        assert_eq!(kind_of_uefi(kind, 0x7), UnknownUefi(0));
+    }
 }
 
 fn report() -> impl Strategy<Value = (u64, u64, MemoryRegionKind)> {

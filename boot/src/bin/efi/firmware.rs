@@ -181,7 +181,7 @@ fn convert(descriptors: &MemoryMapOwned) -> Result<Map, BootError> {
     let mut map = Map::default();
     for descriptor in descriptors.entries() {
         let len_bytes = descriptor.page_count.saturating_mul(PAGE_SIZE);
-        let kind = regions::kind_of_uefi(descriptor.ty.0);
+        let kind = regions::kind_of_uefi(descriptor.ty.0, descriptor.att.bits());
         map.report(descriptor.phys_start, len_bytes, kind)?;
     }
     Ok(map)
