@@ -132,7 +132,7 @@ pub(crate) fn open_zones(
     options: &Options,
     clock: &Clock,
 ) -> Zones {
-    let (persistent, left_alone) = zones::open_persistent(placement, mapper, options.format, clock);
+    let (persistent, left_alone) = zones::open_persistent(placement, mapper, options, clock);
     let zones = Zones {
         volatile,
         persistent: persistent.leak(),

@@ -1,7 +1,7 @@
 //! Opening persistent zones.
 
 use alloc::{format, string::String, vec::Vec};
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use firmware::Domain;
 use frame::{GIANT_SIZE, PhysRange};
@@ -9,10 +9,10 @@ use llfree::{
     Memory, Zone,
     media::{self, Geometry, OpenError, Opened},
 };
-use options::Format;
+use options::{Format, Options};
 use ownership::{Decision, decide};
 use persist::{Adr, Eadr, Persist, WriteBack};
-use plan::{Persistent, RefusedReason, ZonePlacement};
+use plan::{Persistent, ZonePlacement};
 use record::How;
 use spin::Mutex;
 
@@ -34,13 +34,13 @@ use crate::{
 pub(crate) fn open_persistent(
     placement: &Placement,
     mapper: &mut Mapper<'_>,
-    permission: Format,
+    options: &Options,
     clock: &Clock,
 ) -> (Vec<OpenZone>, Vec<String>) {
     let mut open_zones = Vec::new();
-    let mut left_alone = asked_for_in_vain(placement);
+    let mut left_alone = asked_for_in_vain(placement, options);
     for (zone, persistent) in placement.plan.persistent() {
-        match open(zone, persistent, placement.cpus, mapper, permission) {
+        match open(zone, persistent, placement.cpus, mapper, options.format) {
             Ok((open, how, ticks)) => {
                 report_opened(&open, how, clock.micros(ticks));
                 open_zones.push(open);
@@ -56,14 +56,9 @@ pub(crate) fn open_persistent(
 
 /// Returns a sentence for each range that the command line names and the plan
 /// refuses. What the firmware's word excludes is in the records of the ranges.
-fn asked_for_in_vain(placement: &Placement) -> Vec<String> {
+fn asked_for_in_vain(placement: &Placement, options: &Options) -> Vec<String> {
     let refused = placement.plan.refused.iter();
-    let named = refused.filter(|refused| {
-        matches!(
-            refused.reason,
-            RefusedReason::NotUsable | RefusedReason::Misaligned
-        )
-    });
+    let named = refused.filter(|refused| Some(refused.range) == options.emulate);
     named
         .map(|refused| format!("{} is left alone: {}", refused.range, refused.reason))
         .collect()
