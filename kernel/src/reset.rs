@@ -73,13 +73,15 @@ impl ResetWay {
         }
     }
 
-    /// Resets the machine, this way if it works.
-    pub(crate) fn pull(self) -> ! {
+    /// Resets the machine, this way if it works; calls `note` before each try.
+    pub(crate) fn pull(self, note: impl Fn(Self)) -> ! {
         interrupts::disable();
-        self.try_once();
-        wait_a_little();
-        Self::Keyboard.try_once();
-        wait_a_little();
+        for way in [self, Self::Keyboard] {
+            note(way);
+            way.try_once();
+            wait_a_little();
+        }
+        note(Self::TripleFault);
         triple_fault()
     }
 

@@ -30,12 +30,20 @@ pub(super) fn run(system: &mut System, report: &mut Report) {
     if system.zones.persistent.is_empty() {
         report.not_applicable("crash recovery: there is no persistent zone".into());
     }
+    if trials.is_empty() {
+        return;
+    }
     if report.has_violations() {
         info!(
             "crash",
-            "no further crash: what was found has to stay as it is"
+            "no further use of persistent zones: what was found stays as it is"
         );
+        system.zones.persistent = &[];
         return;
+    }
+    leave_out_surplus(&mut trials, system.crew.len(), report);
+    if !trials.iter().any(Trial::is_under_way) {
+        renew(&mut trials, system, report);
     }
     trials.retain(|trial| {
         let is_over = trial.is_over();
@@ -44,8 +52,32 @@ pub(super) fn run(system: &mut System, report: &mut Report) {
         }
         !is_over
     });
-    if !trials.is_empty() {
+    if !trials.is_empty() && !report.has_violations() {
         cycle::crash(system, trials, Sizes::of(&system.options), report);
+    }
+}
+
+/// A zone that nobody works on would have nothing to lose.
+fn leave_out_surplus(trials: &mut Vec<Trial>, cpus: usize, report: &mut Report) {
+    for trial in trials.drain(cpus.min(trials.len())..) {
+        let name = trial.zone.name();
+        report.not_applicable(format!(
+            "crash recovery on {name}: there are more zones than processors"
+        ));
+    }
+}
+
+/// Begins a new series on all zones. One that is complete waits for the others:
+/// if it went on alone, they would never be complete together, and there would be
+/// no end of crashes.
+fn renew(trials: &mut [Trial], system: &System, report: &mut Report) {
+    for trial in trials {
+        let Some(store) = &trial.zone.store else {
+            continue;
+        };
+        if let Err(error) = trial.renew(store, system) {
+            report.violation("crash", format!("{}: {error}", trial.zone.name()));
+        }
     }
 }
 
@@ -68,6 +100,14 @@ fn begin(zone: &'static OpenZone, system: &System, report: &mut Report) -> Optio
     }
     match Trial::open(zone, store, system) {
         Ok(trial) => {
+            let (wanted, cycles) = (system.options.cycles, trial.ledger.config().cycles);
+            if trial.is_under_way() && cycles != wanted {
+                info!(
+                    "crash",
+                    "{}: a series of {cycles} crashes goes on; {wanted} are for the next one",
+                    zone.name()
+                );
+            }
             trial.judge(report);
             Some(trial)
         }

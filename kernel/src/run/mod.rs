@@ -27,14 +27,14 @@ struct Scenario {
 
 const SCENARIOS: [Scenario; 3] = [
     Scenario {
-        name: "selftest",
-        is_wanted: |options| options.run.selftest,
-        run: selftest::run,
-    },
-    Scenario {
         name: "crash",
         is_wanted: |options| options.run.crash,
         run: crash::run,
+    },
+    Scenario {
+        name: "selftest",
+        is_wanted: |options| options.run.selftest,
+        run: selftest::run,
     },
     Scenario {
         name: "bench",

@@ -1,7 +1,7 @@
 //! Does every processor get and return blocks of every order, on every zone?
 //!
-//! Seconds before anything is measured or crashed, so that a machine or a zone
-//! that is not fit for it is named here and not in the middle of a figure.
+//! Seconds before anything is measured, so that a machine or a zone that is not
+//! fit for it is named here and not in the middle of a figure.
 
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};

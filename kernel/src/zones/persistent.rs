@@ -204,6 +204,10 @@ impl Parts {
             persist,
         );
         let (zone, how) = opened?;
+        if let (Opened::Created, Some(first)) = (&how, self.annex.first()) {
+            // What others have left there is no ledger.
+            first.store(0, Ordering::Release);
+        }
         let store = Store {
             how: match how {
                 Opened::Created => How::Created,

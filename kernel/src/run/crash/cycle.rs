@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use arrayvec::ArrayVec;
 use firmware::Node;
 use llfree::Zone;
 use persist::Persist;
@@ -11,10 +12,7 @@ use rand_xoshiro::{
     rand_core::{Rng, SeedableRng},
 };
 use spin::Mutex;
-use workload::{
-    crash::{Held, Mix, run_until},
-    ledger::CycleResult,
-};
+use workload::crash::{Held, Mix, run_until};
 
 use super::{
     super::{handle::Handle, report::Report, sizes::Sizes},
@@ -36,10 +34,7 @@ const MAX_HELD: usize = 1 << 13;
 /// Breaks the machine in the middle of work. Returns only if that went wrong.
 pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, report: &mut Report) {
     let cpus = system.crew.len();
-    // A zone that nobody works on would have nothing to lose: with more zones
-    // than processors, the rest waits until the first have had their crashes.
     let trials: &'static [Trial] = trials.leak();
-    let trials = &trials[..trials.len().min(cpus)];
     let is_near =
         |cpu: usize, zone: usize| Node(system.crew.node(cpu)) == trials[zone].zone.placement.node;
     let teams = Teams::form(cpus, trials.len(), is_near);
@@ -52,7 +47,7 @@ pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, repor
     let seed = system.options.seed ^ u64::from(cycle) << 32;
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
     let part = f64::from(dice.next_u32()) / f64::from(u32::MAX);
-    let handler = handler(trials, code as u64 + 1, system.resets[code]);
+    let handler = handler(trials, system.resets.clone(), code);
     let fuse = Fuse::new(
         trials.len(),
         sizes.operations,
@@ -87,18 +82,13 @@ pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, repor
     }
 }
 
-/// Returns what resets the machine: it only leaves a note that it was this.
-fn handler(trials: &'static [Trial], code: u64, way: ResetWay) -> Handler {
+/// Returns what resets the machine: it only leaves a note of how.
+fn handler(trials: &'static [Trial], ways: ArrayVec<ResetWay, 3>, first: usize) -> Handler {
     Box::leak(Box::new(move || {
-        for trial in trials {
-            let cycle = u64::from(trial.ledger.progress().cycle);
-            trial.ledger.record(&CycleResult {
-                cycle,
-                reset: code,
-                ..CycleResult::default()
-            });
-        }
-        way.pull()
+        ways[first].pull(|way| {
+            let index = ways.iter().position(|known| *known == way);
+            trials.iter().for_each(|trial| trial.note(index));
+        })
     }))
 }
 

@@ -29,36 +29,59 @@ pub(super) struct Trial {
     pub(super) zone: &'static OpenZone,
     pub(super) ledger: Ledger<'static>,
     pub(super) stamps: FrameStamps<'static>,
+    /// Whether this boot has made the ledger.
+    is_new: bool,
     /// How this machine can be reset; a result's code is an index, from 1.
     ways: Vec<&'static str>,
 }
 
 impl Trial {
-    /// Finds the ledger of the zone. A new zone gets a new one, as does a series
-    /// that is complete.
+    /// Finds the ledger of the zone, or makes it where there never was one.
     pub(super) fn open(
         zone: &'static OpenZone,
         store: &'static Store,
         system: &System,
     ) -> Result<Self, LedgerError> {
-        let ledger = match store.how {
-            How::Recovered => Ledger::open(store.annex, Ordered)?,
-            How::Created => Self::new_ledger(zone, store, system)?,
+        let found = match store.how {
+            How::Recovered => Ledger::open(store.annex, Ordered).map(Some),
+            How::Created => Ok(None),
         };
-        let is_complete = ledger.progress().phase == Phase::Complete;
-        let ledger = if is_complete {
-            Self::new_ledger(zone, store, system)?
-        } else {
-            ledger
+        let found = match found {
+            // An earlier boot did not want one, or was interrupted before the
+            // ledger was whole, which its magic number says last.
+            Err(LedgerError::NotFormatted { found: 0 }) => None,
+            found => found?,
         };
-        let stamps = FrameStamps::new(ledger.config().epoch, store.content);
-        let ways = system.resets.iter().map(|way| way.name()).collect();
+        let is_new = found.is_none();
+        let ledger = match found {
+            Some(ledger) => ledger,
+            None => Self::new_ledger(zone, store, system)?,
+        };
         Ok(Self {
             zone,
+            stamps: FrameStamps::new(ledger.config().epoch, store.content),
             ledger,
-            stamps,
-            ways,
+            is_new,
+            ways: system.resets.iter().map(|way| way.name()).collect(),
         })
+    }
+
+    /// Returns whether the zone is in the middle of a series.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.is_new && self.ledger.progress().phase != Phase::Complete
+    }
+
+    /// Begins a new series where the last one is complete.
+    pub(super) fn renew(
+        &mut self,
+        store: &'static Store,
+        system: &System,
+    ) -> Result<(), LedgerError> {
+        if self.ledger.progress().phase == Phase::Complete {
+            self.ledger = Self::new_ledger(self.zone, store, system)?;
+            self.stamps = FrameStamps::new(self.ledger.config().epoch, store.content);
+        }
+        Ok(())
     }
 
     fn new_ledger(
@@ -81,7 +104,9 @@ impl Trial {
         self.ledger.progress().cycle >= self.ledger.config().cycles
     }
 
-    /// Judges the cycle that was running, if one was; reports earlier ones.
+    /// Judges the cycle that was running, if one was; reports earlier ones. Where
+    /// none was, an earlier boot may have been interrupted while it measured or
+    /// settled: nothing was promised about what it had taken then.
     pub(super) fn judge(&self, report: &mut Report) {
         let progress = self.ledger.progress();
         let cycle = u64::from(progress.cycle);
@@ -95,6 +120,8 @@ impl Trial {
         }
         if is_running {
             self.judge_running(cycle, report);
+        } else {
+            self.reclaim(report);
         }
     }
 
@@ -115,7 +142,7 @@ impl Trial {
         self.ledger.record(&result);
         self.report_fresh(&result, &judgement, report);
         if judgement.holds() {
-            self.reclaim(&judgement, report);
+            self.reclaim(report);
         }
         if !report.has_violations() {
             self.ledger.settle(Phase::Idle);
@@ -123,17 +150,21 @@ impl Trial {
     }
 
     /// Gives back what leaked; then every frame is owned or free.
-    fn reclaim(&self, judgement: &Judgement, report: &mut Report) {
+    fn reclaim(&self, report: &mut Report) {
         let name = self.zone.name();
-        if let Err(what) = with_zone!(&self.zone.allocator, zone => self.reclaim_in(zone)) {
-            return report.violation("crash", format!("{name}: {what}"));
+        let reclaimed = with_zone!(&self.zone.allocator, zone => self.reclaim_in(zone));
+        match reclaimed {
+            Ok(0) => {}
+            Ok(frames) => info!("crash", "{name}: {frames} frames that nobody owns returned"),
+            Err(what) => return report.violation("crash", format!("{name}: {what}")),
         }
+        let owned = self.ledger.survivors();
+        let owned: u64 = owned.map(|block| block.order.frames() as u64).sum();
         let stats = self.zone.allocator.stats();
         let (free, frames) = (stats.free as u64, stats.frames as u64);
-        if free + judgement.owned_frames == frames {
+        if free + owned == frames {
             report.checked(1);
         } else {
-            let owned = judgement.owned_frames;
             report.violation(
                 "crash",
                 format!("{name}: {frames} frames, of which {owned} are owned and {free} free"),
@@ -141,12 +172,11 @@ impl Trial {
         }
     }
 
-    fn reclaim_in<P: Persist>(&self, zone: &Zone<'static, P>) -> Result<(), String> {
+    fn reclaim_in<P: Persist>(&self, zone: &Zone<'static, P>) -> Result<u64, String> {
         let local = zone.local(0).map_err(|error| format!("{error}"))?;
         let mut handle = Handle(local);
         let is_allocated = |frame: FrameId| zone.is_allocated(frame);
-        let reclaimed = reclaim(&self.ledger, &is_allocated, &mut handle);
-        reclaimed.map(|_| ()).map_err(|error| format!("{error}"))
+        reclaim(&self.ledger, &is_allocated, &mut handle).map_err(|error| format!("{error}"))
     }
 
     fn report_fresh(&self, result: &CycleResult, judgement: &Judgement, report: &mut Report) {
@@ -194,6 +224,16 @@ impl Trial {
         report.crash(self.crash(result), is_fresh);
     }
 
+    /// Notes how the running cycle ends: by the reset with this index. An
+    /// interrupt handler may call this.
+    pub(super) fn note(&self, way: Option<usize>) {
+        self.ledger.record(&CycleResult {
+            cycle: u64::from(self.ledger.progress().cycle),
+            reset: way.map_or(EXTERNAL, |index| index as u64 + 1),
+            ..CycleResult::default()
+        });
+    }
+
     fn crash(&self, result: &CycleResult) -> Crash {
         let way = usize::try_from(result.reset)
             .ok()
@@ -215,6 +255,9 @@ impl Trial {
 
     /// Returns everything that is owned; then every frame must be free.
     pub(super) fn settle(&self, report: &mut Report) {
+        if self.ledger.progress().phase == Phase::Complete {
+            return;
+        }
         let name = self.zone.name();
         let blocks: Vec<Block> = self.ledger.survivors().collect();
         let put = with_zone!(&self.zone.allocator, zone => self.put_all(zone, &blocks));
