@@ -30,7 +30,7 @@ pub(crate) trait FrameSource {
     fn frame(&mut self) -> Option<PhysAddr>;
 }
 
-/// What may be done with a mapping; nothing is executable.
+/// What may be done with a mapping; nothing is both writable and executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Read, cached.
@@ -39,7 +39,7 @@ pub(crate) enum Access {
     Write,
     /// Read and write device registers, not cached.
     Device,
-    /// Execute, for the page in which another processor starts.
+    /// Read and execute, for the page in which another processor starts.
     Execute,
 }
 
@@ -51,7 +51,7 @@ impl Access {
             Self::Read => present | PageTableFlags::NO_EXECUTE,
             Self::Write => present | PageTableFlags::WRITABLE | PageTableFlags::NO_EXECUTE,
             Self::Device => Self::Write.flags() | uncached,
-            Self::Execute => present | PageTableFlags::WRITABLE,
+            Self::Execute => present,
         }
     }
 }

@@ -250,10 +250,11 @@ impl Handoff {
             gdt_base: page + low(PhysAddr((HANDOFF + offset_of!(Handoff, gdt)) as u64)),
             gdt: [
                 0,
-                // Flat 4 GiB: 32-bit code, data; then 64-bit code.
-                0x00CF_9A00_0000_FFFF,
-                0x00CF_9200_0000_FFFF,
-                0x00AF_9A00_0000_FFFF,
+                // Flat 4 GiB: 32-bit code, data; then 64-bit code. Marked as
+                // accessed, or the processor would do so, in a read-only page.
+                0x00CF_9B00_0000_FFFF,
+                0x00CF_9300_0000_FFFF,
+                0x00AF_9B00_0000_FFFF,
             ],
             stack: 0,
             entry: 0,
