@@ -9,7 +9,11 @@ use workload::ledger;
 use x86_64::VirtAddr;
 
 use crate::{
-    arch::{self, segments, tsc::Clock},
+    arch::{
+        self,
+        segments::{self, Segments},
+        tsc::Clock,
+    },
     console,
     frames::DramFrames,
     handover::Handover,
@@ -39,8 +43,8 @@ pub(crate) fn start_boot_processor() {
         let stack = alloc::vec![0_u128; segments::STACK_BYTES / size_of::<u128>()].leak();
         VirtAddr::from_ptr(stack.as_ptr_range().end)
     });
-    // SAFETY: the stacks are fresh and leaked.
-    unsafe { segments::load(stacks) };
+    // SAFETY: the stacks are fresh and leaked, and the segments just made.
+    unsafe { Segments::new(stacks).load() };
     arch::idt::load();
     // SAFETY: at these ports is the first serial port, or nothing, and nothing
     // else drives it.

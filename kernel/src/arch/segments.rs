@@ -47,41 +47,56 @@ pub(crate) const STACKS: usize = InterruptStack::Device as usize + 1;
 /// message needs a few more.
 pub(crate) const STACK_BYTES: usize = 16 << 10;
 
-/// Loads a GDT and a TSS with these stacks, given by their upper ends, on this
-/// processor.
-///
-/// # Safety
-///
-/// 1. Each stack is writable, [`STACK_BYTES`] long, used for nothing else, and
-///    stays so for the rest of the run.
-pub(crate) unsafe fn load(stacks: [VirtAddr; STACKS]) {
-    let mut tss = TaskStateSegment::new();
-    for (kind, stack) in stacks.into_iter().enumerate() {
-        // By value: the hardware's layout leaves the fields unaligned.
-        tss.interrupt_stack_table[kind] = stack;
-    }
-    let tss: &'static TaskStateSegment = Box::leak(Box::new(tss));
+/// The segments of one processor, ready to be loaded.
+pub(crate) struct Segments {
+    gdt: GlobalDescriptorTable<8>,
+    code: SegmentSelector,
+    data: SegmentSelector,
+    tss: SegmentSelector,
+}
 
-    let mut gdt = GlobalDescriptorTable::<8>::empty();
-    let code = gdt.append(Descriptor::kernel_code_segment());
-    let data = gdt.append(Descriptor::kernel_data_segment());
-    let tss_selector = gdt.append(Descriptor::tss_segment(tss));
-    let gdt: &'static GlobalDescriptorTable<8> = Box::leak(Box::new(gdt));
-
-    // On some processors a null selector in GS clears its base as well.
-    let gs_base = GsBase::read();
-    gdt.load();
-    // SAFETY: the selector names the 64-bit code segment of the GDT just loaded.
-    unsafe { CS::set_reg(code) };
-    // SAFETY: the selector names its data segment.
-    unsafe { SS::set_reg(data) };
-    for load_null in [DS::set_reg, ES::set_reg, FS::set_reg, GS::set_reg] {
-        // SAFETY: 64-bit code does not use these segments but for the bases of
-        // FS (nobody's) and GS, which is restored below.
-        unsafe { load_null(SegmentSelector::NULL) };
+impl Segments {
+    /// Makes a GDT and a TSS with these stacks, given by their upper ends. This is
+    /// apart from loading because it allocates: a processor that is stopped in the
+    /// middle of its start must not hold the heap.
+    pub(crate) fn new(stacks: [VirtAddr; STACKS]) -> &'static Self {
+        let mut tss = TaskStateSegment::new();
+        for (kind, stack) in stacks.into_iter().enumerate() {
+            // By value: the hardware's layout leaves the fields unaligned.
+            tss.interrupt_stack_table[kind] = stack;
+        }
+        let mut gdt = GlobalDescriptorTable::empty();
+        Box::leak(Box::new(Self {
+            code: gdt.append(Descriptor::kernel_code_segment()),
+            data: gdt.append(Descriptor::kernel_data_segment()),
+            tss: gdt.append(Descriptor::tss_segment(Box::leak(Box::new(tss)))),
+            gdt,
+        }))
     }
-    GsBase::write(gs_base);
-    // SAFETY: the selector names the TSS, which lives for ever; that its stacks
-    // are good is clause 1.
-    unsafe { load_tss(tss_selector) };
+
+    /// Loads them on this processor.
+    ///
+    /// # Safety
+    ///
+    /// 1. Each stack given to [`Segments::new`] is writable, [`STACK_BYTES`] long,
+    ///    used for nothing else, and stays so for the rest of the run.
+    /// 2. They are loaded once.
+    pub(crate) unsafe fn load(&'static self) {
+        // On some processors a null selector in GS clears its base as well.
+        let gs_base = GsBase::read();
+        self.gdt.load();
+        // SAFETY: the selector names the 64-bit code segment of the GDT just loaded.
+        unsafe { CS::set_reg(self.code) };
+        // SAFETY: the selector names its data segment.
+        unsafe { SS::set_reg(self.data) };
+        for load_null in [DS::set_reg, ES::set_reg, FS::set_reg, GS::set_reg] {
+            // SAFETY: 64-bit code does not use these segments but for the bases of
+            // FS (nobody's) and GS, which is restored below.
+            unsafe { load_null(SegmentSelector::NULL) };
+        }
+        GsBase::write(gs_base);
+        // SAFETY: the selector names the TSS, which lives for ever and is not busy
+        // (clause 2); that its stacks are good is clause 1.
+        unsafe { load_tss(self.tss) };
+    }
 }

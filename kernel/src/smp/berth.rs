@@ -10,13 +10,18 @@ use x86_64::{
 };
 
 use super::{PerCpu, worker::Desk};
-use crate::arch::{apic, idt, mtrr::Caching, segments, to_usize};
+use crate::arch::{
+    apic, idt,
+    mtrr::Caching,
+    segments::{self, Segments},
+    to_usize,
+};
 
 /// What a starting processor needs, and where it reports.
 pub(super) struct Berth {
     per_cpu: PerCpu,
     desk: Desk,
-    stacks: [VirtAddr; segments::STACKS],
+    segments: &'static Segments,
     root: PhysAddr,
     state: AtomicU32,
     caching: Option<Caching>,
@@ -33,7 +38,7 @@ impl Berth {
         Self {
             per_cpu: PerCpu::new(index),
             desk: Desk::new(),
-            stacks,
+            segments: Segments::new(stacks),
             root,
             state: AtomicU32::new(WAITING),
             caching: Caching::read(),
@@ -53,6 +58,8 @@ impl Berth {
 }
 
 /// The first Rust code of a processor; the argument is its [`Berth`].
+///
+/// Up to its report it takes no lock: a processor that is late is stopped there.
 pub(super) extern "C" fn enter(argument: u64) -> ! {
     let pointer = core::ptr::with_exposed_provenance(to_usize(argument));
     // SAFETY: `Starter::wake` passes a leaked `Berth`.
@@ -60,10 +67,10 @@ pub(super) extern "C" fn enter(argument: u64) -> ! {
     berth.per_cpu.install();
     let root = PhysFrame::containing_address(TableAddr::new(berth.root.0));
     // SAFETY: the boot processor's page tables map everything that this one uses;
-    // the identity mapping of the trampoline is behind it.
+    // the code at physical addresses is behind it.
     unsafe { Cr3::write(root, Cr3Flags::empty()) };
-    // SAFETY: the stacks are fresh and stay mapped.
-    unsafe { segments::load(berth.stacks) };
+    // SAFETY: the stacks are fresh and stay mapped; a berth is entered once.
+    unsafe { berth.segments.load() };
     idt::load();
     apic::enable();
     let state = if Caching::read() == berth.caching {

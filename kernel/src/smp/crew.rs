@@ -110,24 +110,23 @@ impl Crew {
 
     /// Stops those of the first `others` processors that are still at work.
     fn dismiss_silent(&mut self, others: usize) -> Result<(), Silent> {
-        let is_silent = |member: &&Member| !member.desk.is_done();
-        for member in self.members[..others].iter().filter(is_silent) {
+        let is_silent = |member: &Member| !member.desk.is_done();
+        let Some(first) = self.members[..others].iter().position(is_silent) else {
+            return Ok(());
+        };
+        // Numbers stay consecutive: those behind it sleep for the rest of the run,
+        // and so does one that comes back just before it is stopped.
+        let dismissed = self.members.split_off(first);
+        for member in dismissed[..others - first].iter().filter(|m| is_silent(m)) {
             // SAFETY: whatever it does is abandoned on purpose; the job's borrows
             // end, locks that it holds stay held.
             unsafe { apic::send(member.apic_id, Signal::Init) };
         }
         // What INIT takes to arrive and to act (Intel SDM vol. 3A, 9.4.4.1).
         self.clock.wait(Duration::from_millis(10));
-        let first = self.members[..others]
-            .iter()
-            .position(|member| is_silent(&member));
-        let Some(other) = first else { return Ok(()) };
-        let silent = Silent {
-            cpu: other + 1,
-            apic_id: self.members[other].apic_id,
-        };
-        // Numbers stay consecutive: those behind it sleep for the rest of the run.
-        self.members.truncate(other);
-        Err(silent)
+        Err(Silent {
+            cpu: first + 1,
+            apic_id: dismissed[0].apic_id,
+        })
     }
 }

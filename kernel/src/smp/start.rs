@@ -64,6 +64,7 @@ pub(crate) fn start(
             continue;
         }
         if crew.len() >= most {
+            park(apic_id);
             continue;
         }
         match starter.start(apic_id, crew.len()) {
@@ -135,6 +136,15 @@ struct Starter<'a, 'z> {
     trampoline: Option<Trampoline>,
 }
 
+/// Takes a processor that is left out away from the firmware, in whose memory it
+/// may be waiting: that is ours now, and a panic signals everybody.
+fn park(apic_id: u32) {
+    if apic::reaches(apic_id) {
+        // SAFETY: it runs nothing of ours.
+        unsafe { apic::send(apic_id, Signal::Init) };
+    }
+}
+
 fn report(apic_id: u32, node: u32, state: CpuState) {
     record(&Record::Cpu(record::Cpu {
         apic_id,
@@ -189,7 +199,7 @@ impl Starter<'_, '_> {
             berth::WAITING => {
                 trampoline.revoke();
                 // Whatever it does, it stops doing it.
-                // SAFETY: it has not reached any Rust code that matters to others.
+                // SAFETY: up to its report it holds nothing (`berth::enter`).
                 unsafe { apic::send(apic_id, Signal::Init) };
                 self.clock.wait(AFTER_INIT);
                 return Err(StartError::Silent);
