@@ -39,15 +39,23 @@ pub(crate) fn power_off() -> ! {
     if let Some(power_off) = FIRMWARE.get() {
         sleep(power_off);
     }
+    // On a real machine anything may be at these ports.
+    if cpu::is_virtual() {
+        leave_emulator();
+    }
+    cpu::stop()
+}
+
+fn leave_emulator() {
     for port in QEMU_CONTROL {
-        // SAFETY: off is what is wanted; without QEMU nothing is there.
+        // SAFETY: off is what is wanted; in other virtual machines nothing that
+        // writes memory is there.
         unsafe { out16(port, SLEEP_ENABLE) };
     }
     for port in DEBUG_EXIT {
         // SAFETY: likewise.
         unsafe { out32(port, 0) };
     }
-    cpu::stop()
 }
 
 fn sleep(power_off: &PowerOff) {

@@ -2,7 +2,6 @@
 
 use bootloader_api::info::MemoryRegion;
 use firmware::Topology;
-use frame::PhysAddr;
 use options::Options;
 use record::{Record, Verdict};
 use workload::ledger;
@@ -26,12 +25,12 @@ use crate::{
     zones::{self, OpenZone, Placement, Zones},
 };
 
-/// Where local interrupt controllers are unless firmware says otherwise (Intel
-/// SDM vol. 3A, 11.4.1).
-const CUSTOMARY_APIC: PhysAddr = PhysAddr(0xFEE0_0000);
-/// Most bytes by which the heap grows, and the part of DRAM that it takes at most.
+/// What the heap grows by, where this part of DRAM is as much.
 const HEAP_BYTES: u64 = 64 << 20;
 const HEAP_PART: u64 = 16;
+/// A byte of heap for so many bytes of the largest zone: the tests account for
+/// each frame with a bit, in several tables.
+const BYTES_ACCOUNTED: u64 = 8 << 10;
 
 /// Gives the boot processor what every processor has, and the kernel its voice.
 pub(crate) fn start_boot_processor() {
@@ -97,13 +96,16 @@ pub(crate) fn take_over_memory(
     // SAFETY: the loader is gone, and there is no other mapper.
     let mapper = unsafe { Mapper::new(handover.direct, frames, persistent_bytes) };
     let mut mapper = mapper.unwrap_or_else(|error| panic!("memory: {error}"));
-    grow_heap(&mut mapper, handover.regions);
+    let zones = placement.plan.zones.iter();
+    let largest = zones.map(|zone| zone.managed.len_bytes()).max();
+    grow_heap(&mut mapper, handover.regions, largest.unwrap_or(0));
     mapper
 }
 
-fn grow_heap(mapper: &mut Mapper<'_>, regions: &[MemoryRegion]) {
+fn grow_heap(mapper: &mut Mapper<'_>, regions: &[MemoryRegion], largest_zone: u64) {
+    let wanted = HEAP_BYTES + largest_zone / BYTES_ACCOUNTED;
     let share = memory_map::usable_bytes(regions) / HEAP_PART;
-    let bytes = share.min(HEAP_BYTES) & !0xFFF;
+    let bytes = share.min(wanted) & !0xFFF;
     if let Err(error) = heap::grow(mapper, bytes) {
         panic!("memory: the heap can't grow by {}: {error}", Size(bytes));
     }
@@ -120,8 +122,7 @@ pub(crate) fn start_interrupts(mapper: &mut Mapper<'_>, topology: &Topology, clo
     arch::pic::silence();
     let enabled = topology.processors.iter().filter(|p| p.enabled);
     let highest_id = enabled.map(|p| p.apic_id).max().unwrap_or(0);
-    let base = topology.local_apic.unwrap_or(CUSTOMARY_APIC);
-    match arch::apic::start(mapper, base, highest_id) {
+    match arch::apic::start(mapper, highest_id) {
         Ok(manners) => info!("smp", "local interrupt controllers: {manners}"),
         Err(error) => panic!("smp: can't map the local interrupt controller: {error}"),
     }

@@ -36,7 +36,7 @@ pub(crate) fn report(topology: &Topology) {
         "tables",
         "{enabled} processors enabled of {} listed, {} nodes",
         topology.processors.len(),
-        nodes.map_or(1, |highest| highest + 1)
+        nodes.map_or(1, |highest| highest.saturating_add(1))
     );
     report_distances(topology);
     info!(

@@ -18,7 +18,7 @@ use spin::Once;
 use volatile::VolatilePtr;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
-use super::{cpu, idt};
+use super::{cpu, idt, tsc};
 use crate::mem::{Access, MapError, Mapped, Mapper};
 
 /// How the registers of this machine's controllers are reached.
@@ -93,23 +93,20 @@ unsafe impl Sync for Page {}
 
 /// Readies the machine's controllers, and this processor's one.
 ///
-/// `base` is where firmware says that the registers are, `highest_id` the
-/// largest identity that will be named.
+/// `highest_id` is the largest identity that will be named.
 ///
 /// # Errors
 ///
 /// Returns [`MapError`] if the registers can't be mapped.
-pub(crate) fn start(
-    mapper: &mut Mapper<'_>,
-    base: PhysAddr,
-    highest_id: u32,
-) -> Result<Manners, MapError> {
-    let (_, flags) = ApicBase::read();
+pub(crate) fn start(mapper: &mut Mapper<'_>, highest_id: u32) -> Result<Manners, MapError> {
+    // The processor knows where its registers are; tables may be wrong.
+    let (base, flags) = ApicBase::read();
     let already = flags.contains(ApicBaseFlags::X2APIC_ENABLE);
     let manners = if already || (highest_id >= 255 && cpu::has_x2apic()) {
         Manners::X2Apic
     } else {
-        let registers = PhysRange::between(base, PhysAddr(base.0 + FRAME_SIZE as u64));
+        let base = base.start_address().as_u64();
+        let registers = PhysRange::between(PhysAddr(base), PhysAddr(base + FRAME_SIZE as u64));
         let mapped: Mapped = mapper.map(registers, Access::Device)?;
         let len_bytes = registers.len_bytes();
         let page = NonNull::new(mapped.start()).ok_or(MapError::OutOfAddresses { len_bytes })?;
@@ -133,13 +130,14 @@ pub(crate) fn reaches(apic_id: u32) -> bool {
 /// Enables this processor's controller, with its timer and its wires masked.
 pub(crate) fn enable() {
     let Some(manners) = MANNERS.get() else { return };
+    let (frame, mut flags) = ApicBase::read();
+    flags |= ApicBaseFlags::LAPIC_ENABLE;
     if let Manners::X2Apic = manners {
-        let (frame, flags) = ApicBase::read();
-        let flags = flags | ApicBaseFlags::LAPIC_ENABLE | ApicBaseFlags::X2APIC_ENABLE;
-        // SAFETY: the processor has x2APIC (checked by `start`), and the address
-        // stays; no memory is affected.
-        unsafe { ApicBase::write(frame, flags) };
+        flags |= ApicBaseFlags::X2APIC_ENABLE;
     }
+    // SAFETY: x2APIC is entered only where the processor has it (checked by
+    // `start`), and the address stays; no memory is affected.
+    unsafe { ApicBase::write(frame, flags) };
     manners.write(Register::TaskPriority, 0);
     manners.write(
         Register::Spurious,
@@ -245,8 +243,10 @@ impl Manners {
             }
             Self::X2Apic => {
                 // Writing this register does not wait for earlier stores
-                // (11.12.3), but whoever is woken must see them.
+                // (11.12.3), but whoever is woken must see them. MFENCE holds
+                // back accesses to memory only; LFENCE holds back the rest.
                 fence(Ordering::SeqCst);
+                tsc::lfence();
                 let value = u64::from(apic_id) << 32 | u64::from(low);
                 // SAFETY: sending is what the callers of this function answer
                 // for; the register exists in x2APIC mode.

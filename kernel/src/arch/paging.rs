@@ -148,26 +148,32 @@ impl AddressSpace {
 
     /// Returns the first address of `len_bytes` in the upper half of which no
     /// part is mapped.
+    ///
+    /// A fifth level is not made use of: [`VirtAddr`] has 48 bits, and their upper
+    /// half is behind its last entry.
     pub(crate) fn unused(&self, len_bytes: u64) -> Option<VirtAddr> {
-        let per_entry = page_bytes(self.levels);
-        let wanted = to_usize(len_bytes.div_ceil(per_entry));
+        const LEVEL: u8 = 4;
+        let table = match self.levels {
+            LEVEL => self.root,
+            _ => {
+                // SAFETY: the root is a frame of the direct map.
+                let last = unsafe { &*self.entry_of(self.root, ENTRIES - 1) };
+                PhysAddr(last.addr().as_u64())
+            }
+        };
+        let wanted = to_usize(len_bytes.div_ceil(page_bytes(LEVEL)));
         let mut run = 0;
         for index in ENTRIES / 2..ENTRIES {
-            // SAFETY: the root is a frame of the direct map, and `index` is
-            // within it.
-            let entry = unsafe { &*self.entry_of(self.root, index) };
+            // SAFETY: the table is in force, since it maps this kernel, so it is a
+            // frame of the direct map; `index` is within it.
+            let entry = unsafe { &*self.entry_of(table, index) };
             run = if entry.is_unused() { run + 1 } else { 0 };
             if run == wanted {
                 let first = (index + 1 - run) as u64;
-                return Some(VirtAddr::new_truncate(self.sign_extend(first * per_entry)));
+                return Some(VirtAddr::new_truncate(first * page_bytes(LEVEL)));
             }
         }
         None
-    }
-
-    fn sign_extend(&self, address: u64) -> u64 {
-        let bits = 12 + 9 * u32::from(self.levels);
-        u64::MAX << bits | address
     }
 
     /// Maps `range` to consecutive addresses from `start`; returns the bytes of

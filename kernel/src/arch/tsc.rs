@@ -50,7 +50,8 @@ pub(crate) fn ticks_fenced() -> u64 {
     now
 }
 
-fn lfence() {
+/// Lets no later instruction begin before all earlier ones are complete.
+pub(super) fn lfence() {
     // SAFETY: every x86-64 processor has SSE2.
     unsafe { _mm_lfence() };
 }

@@ -2,11 +2,13 @@
 
 use core::ptr::NonNull;
 
-use firmware::{Space, spcr::SerialPort};
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
+use firmware::{Space, Topology, spcr::SerialPort};
 use frame::{FRAME_SIZE, PhysAddr, PhysRange};
 
 use super::Serial;
 use crate::{
+    arch::{cpu, to_usize},
     log::{info, warn},
     mem::{Access, Mapper},
 };
@@ -18,8 +20,12 @@ const LIKE_16550: [u8; 3] = [0x00, 0x01, 0x12];
 const REGISTERS: u64 = 8;
 
 /// Adds the port, unless it is in use already.
-pub(crate) fn add_firmware_port(mapper: &mut Mapper<'_>, named: Option<SerialPort>) {
-    let Some(named) = named else { return };
+pub(crate) fn add_firmware_port(
+    mapper: &mut Mapper<'_>,
+    topology: &Topology,
+    regions: &[MemoryRegion],
+) {
+    let Some(named) = topology.serial else { return };
     let (base, space) = (named.registers.address, named.registers.space);
     if super::has_port(base) {
         return;
@@ -38,7 +44,9 @@ pub(crate) fn add_firmware_port(mapper: &mut Mapper<'_>, named: Option<SerialPor
             // else drives it.
             unsafe { Serial::at_port(port, named.baud) }
         }),
-        Space::Memory => in_memory(mapper, &named),
+        Space::Memory => pages(&named)
+            .filter(|pages| !is_memory(*pages, topology, regions))
+            .and_then(|pages| in_memory(mapper, pages, &named)),
         Space::PciConfig | Space::Other(_) => None,
     };
     match port {
@@ -48,20 +56,48 @@ pub(crate) fn add_firmware_port(mapper: &mut Mapper<'_>, named: Option<SerialPor
         }
         None => warn!(
             "console",
-            "the firmware names a port at {base:#x}, where none answers"
+            "the firmware names a port at {base:#x}, where none answers or can be"
         ),
     }
 }
 
-fn in_memory(mapper: &mut Mapper<'_>, named: &SerialPort) -> Option<Serial> {
-    let stride = (named.registers.width_bits / 8).max(1);
+/// Returns the pages with the registers, if the processor can address them.
+fn pages(named: &SerialPort) -> Option<PhysRange> {
     let start = PhysAddr(named.registers.address);
-    let end = start.checked_add(REGISTERS * u64::from(stride))?;
+    let end = start.checked_add(REGISTERS * u64::from(stride(named)))?;
     let frame_bytes = FRAME_SIZE as u64;
     let pages = PhysRange::between(start.align_down(frame_bytes), end.align_up(frame_bytes)?);
+    (pages.end().0 - 1)
+        .checked_shr(cpu::physical_bits().into())
+        .is_none_or(|beyond| beyond == 0)
+        .then_some(pages)
+}
+
+/// Returns whether something in memory would take the damage if the firmware is
+/// wrong and no registers are there.
+fn is_memory(pages: PhysRange, topology: &Topology, regions: &[MemoryRegion]) -> bool {
+    let in_use = regions.iter().filter(|region| {
+        matches!(
+            region.kind,
+            MemoryRegionKind::Usable | MemoryRegionKind::Bootloader
+        )
+    });
+    let in_use =
+        in_use.map(|region| PhysRange::between(PhysAddr(region.start), PhysAddr(region.end)));
+    let persistent = topology.persistent.iter().map(|range| range.range);
+    in_use.chain(persistent).any(|range| range.overlaps(pages))
+}
+
+fn in_memory(mapper: &mut Mapper<'_>, pages: PhysRange, named: &SerialPort) -> Option<Serial> {
     let mapped = mapper.map(pages, Access::Device).ok()?;
-    let offset = start.0 - pages.start().0;
-    let first = mapped.start().wrapping_add(crate::arch::to_usize(offset));
+    let start = named.registers.address;
+    let offset = to_usize(start - pages.start().0);
+    let first = NonNull::new(mapped.start().wrapping_add(offset))?;
     // SAFETY: all registers are mapped, uncached, and nothing else drives them.
-    unsafe { Serial::in_memory(start.0, NonNull::new(first)?, stride, named.baud) }
+    unsafe { Serial::in_memory(start, first, stride(named), named.baud) }
+}
+
+/// Bytes from one register to the next.
+fn stride(named: &SerialPort) -> u8 {
+    (named.registers.width_bits / 8).max(1)
 }

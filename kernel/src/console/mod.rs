@@ -90,6 +90,10 @@ pub(crate) fn line(audience: Audience, text: fmt::Arguments<'_>) {
 /// Writes one line even if whoever holds the console will never let it go.
 pub(crate) fn last_line(text: fmt::Arguments<'_>) {
     let mut console = seize();
+    // Nothing is timed any more, and the screen may be all that there is.
+    if let Some(screen) = &mut console.screen {
+        screen.resume();
+    }
     // The cut line, if there is one, ends here.
     console.line(Audience::Programs, format_args!(""));
     console.line(Audience::People, text);

@@ -8,6 +8,9 @@ use crate::arch::to_usize;
 
 /// What the direct map covers at least: the registers of devices lie below.
 const ALWAYS_COVERED: u64 = 4 << 30;
+/// What it need not exceed, whatever the memory map mentions: it shares the
+/// address space with everything else.
+const MOST_COVERED: u64 = 64 << 40;
 
 /// Where physical memory is visible.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +26,12 @@ impl DirectMap {
     ///
     /// 1. The loader has mapped at `offset`, readable, writable and write-back
     ///    cached, all physical memory up to 4 GiB or up to the end of the last
-    ///    region, whichever is higher, and it stays so.
+    ///    region, whichever is higher, but no more than 64 TiB; and it stays so.
     pub(crate) unsafe fn new(offset: u64, regions: &[MemoryRegion]) -> Self {
         let end = regions.iter().map(|region| region.end).max().unwrap_or(0);
         Self {
             offset,
-            end: PhysAddr(end.max(ALWAYS_COVERED)),
+            end: PhysAddr(end.clamp(ALWAYS_COVERED, MOST_COVERED)),
         }
     }
 

@@ -73,6 +73,12 @@ fn open(
     mapper: &mut Mapper<'_>,
     permission: Format,
 ) -> Result<(OpenZone, Opened, u64), String> {
+    if !mapper.direct().covers(zone.upper) {
+        return Err(format!(
+            "{} is left alone: its upper tables at {} are not mapped by the loader",
+            zone.name, zone.upper
+        ));
+    }
     let content = look(mapper, zone).map_err(|error| format!("{}: {error}", zone.name))?;
     let format = match decide(content, permission) {
         Decision::Recover => media::Format::Never,
