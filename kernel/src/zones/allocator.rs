@@ -5,6 +5,8 @@
 //! Here they are one, for those who ask rarely; whoever measures goes through
 //! [`with_zone`] and gets the real type.
 
+use alloc::vec::Vec;
+
 use frame::{FrameId, Order};
 use llfree::{Inconsistency, Stats, Zone};
 use persist::{Adr, Eadr, Volatile};
@@ -55,6 +57,11 @@ impl Allocator {
     /// Returns whether a frame is allocated.
     pub(crate) fn is_allocated(&self, frame: FrameId) -> bool {
         with_zone!(self, zone => zone.is_allocated(frame))
+    }
+
+    /// Lists the frames of which nobody knows whether they are in use.
+    pub(crate) fn uncertain(&self) -> Vec<FrameId> {
+        with_zone!(self, zone => zone.uncertain().collect())
     }
 
     /// Takes one block as processor `cpu`, whose handle must not be in use.

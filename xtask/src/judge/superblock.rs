@@ -61,7 +61,7 @@ pub(super) fn decode(page: &[u8; BYTES]) -> Result<Option<Superblock>> {
     let major = u16::from_le_bytes([page[MAJOR_AT], page[MAJOR_AT + 1]]);
     let (frame_size, words) = (u32_at(page, FRAME_SIZE_AT), u32_at(page, HUGE_WORDS_AT));
     ensure!(
-        major == 1 && frame_size as usize == FRAME_SIZE && words == 8,
+        major == 2 && frame_size as usize == FRAME_SIZE && words == 8,
         "unknown format {major} with frames of {frame_size} bytes, {words} words a huge frame"
     );
     let [

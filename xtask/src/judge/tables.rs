@@ -3,8 +3,15 @@
 //! A bitfield of 64 bytes for each huge frame, then an entry of 16 bits for each.
 //! Counts are soft: an entry only matters where it says that the huge frame is
 //! allocated as a whole, which it also is while it is being split.
+//!
+//! Then, from the next line on, a line of eight words for each processor, with
+//! what it held: two records of a head and a mask each. The low three bits of a
+//! head are the state, the others the number of a row of 64 frames. Frames that
+//! are *owned* by a processor are free, whatever their bits say. Those *announced*
+//! or *returning* are nobody knows whose, as are those of a third record, which
+//! an earlier recovery has left.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use frame::FrameId;
 use workload::ledger::Allocated;
 
@@ -22,21 +29,44 @@ const SPLIT_DONE: u16 = 0x8003;
 /// Part of a giant frame.
 const MEMBER: u16 = 0x8004;
 
+/// Frames in a row.
+const ROW_FRAMES: usize = 64;
+const LINE_BYTES: usize = 64;
+
+const NONE: u64 = 0;
+const ANNOUNCED: u64 = 1;
+const OWNED: u64 = 2;
+const RETURNING: u64 = 3;
+const DOUBT: u64 = 4;
+
 pub(super) struct Tables {
     bytes: Vec<u8>,
     huge_frames: usize,
+    /// Rows and masks of frames that processors held.
+    owned: Vec<(usize, u64)>,
+    /// The same of frames in doubt.
+    uncertain: Vec<(usize, u64)>,
 }
 
 impl Tables {
     /// Checks that the tables are of this size and that every entry is known.
     pub(super) fn new(bytes: Vec<u8>, frames: usize) -> Result<Self> {
         let huge_frames = frames.div_ceil(HUGE_FRAMES);
-        let (needed, given) = (huge_frames * (FIELD_BYTES + ENTRY_BYTES), bytes.len());
+        // Entries go by fours. A slot for each 32 huge frames, from 4 to 256.
+        let entries = huge_frames.next_multiple_of(4) * ENTRY_BYTES;
+        let slots_at = (huge_frames * FIELD_BYTES + entries).next_multiple_of(LINE_BYTES);
+        let slots_end = slots_at + (huge_frames / 32).clamp(4, 256) * LINE_BYTES;
+        let (needed, given) = (slots_end, bytes.len());
         ensure!(
             given >= needed,
             "lower tables of {given} bytes for {frames} frames, which take {needed}"
         );
-        let tables = Self { bytes, huge_frames };
+        let mut tables = Self {
+            bytes,
+            huge_frames,
+            owned: Vec::new(),
+            uncertain: Vec::new(),
+        };
         for huge in 0..huge_frames {
             let entry = tables.entry(huge);
             let known = matches!(
@@ -45,7 +75,29 @@ impl Tables {
             );
             ensure!(known, "the entry of huge frame {huge} is {entry:#x}");
         }
+        for record in (slots_at..slots_end).step_by(LINE_BYTES) {
+            for at in [0, 16, 32] {
+                tables.read_record(record + at)?;
+            }
+        }
         Ok(tables)
+    }
+
+    fn read_record(&mut self, at: usize) -> Result<()> {
+        let word = |at| u64::from_le_bytes(std::array::from_fn(|index| self.bytes[at + index]));
+        let (head, mask) = (word(at), word(at + 8));
+        let row = usize::try_from(head >> 3)?;
+        ensure!(
+            row < self.huge_frames * HUGE_FRAMES / ROW_FRAMES,
+            "the record at {at:#x} of the tables is of row {row}"
+        );
+        match head & 7 {
+            NONE if head == NONE => {}
+            OWNED => self.owned.push((row, mask)),
+            ANNOUNCED | RETURNING | DOUBT => self.uncertain.push((row, mask)),
+            state => bail!("the record at {at:#x} of the tables has state {state}"),
+        }
+        Ok(())
     }
 
     fn entry(&self, huge: usize) -> u16 {
@@ -58,7 +110,16 @@ impl Allocated for Tables {
     fn is_allocated(&self, FrameId(frame): FrameId) -> bool {
         match self.entry(frame / HUGE_FRAMES) {
             HUGE | SPLITTING | MEMBER => true,
-            _ => self.bytes[frame / 8] >> (frame % 8) & 1 != 0,
+            _ => self.bytes[frame / 8] >> (frame % 8) & 1 != 0 && !is_in(&self.owned, frame),
         }
     }
+
+    fn is_uncertain(&self, FrameId(frame): FrameId) -> bool {
+        is_in(&self.uncertain, frame)
+    }
+}
+
+fn is_in(records: &[(usize, u64)], frame: usize) -> bool {
+    let (row, bit) = (frame / ROW_FRAMES, frame % ROW_FRAMES);
+    (records.iter()).any(|&(held, mask)| held == row && mask >> bit & 1 != 0)
 }

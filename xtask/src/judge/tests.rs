@@ -140,6 +140,13 @@ impl Crashed {
         Self::at(0, 501)
     }
 
+    /// Cut off later, when a huge frame is owned.
+    fn with_huge_block() -> Self {
+        let cuts = (501..2000).step_by(20).map(|calls| Self::at(0, calls));
+        let has_huge = |cut: &Self| cut.blocks.iter().any(|block| block.order >= Order::HUGE);
+        cuts.into_iter().find(has_huge).expect("one cut in many")
+    }
+
     /// Writes into the file, at an offset from the start of the zone.
     fn write(&self, at: u64, bytes: &[u8]) {
         let file = self.file.as_file();
@@ -247,7 +254,7 @@ mod violations {
 
     #[test]
     fn a_free_entry_of_an_owned_huge_frame_is_a_loss() {
-        let crashed = Crashed::new();
+        let crashed = Crashed::with_huge_block();
         let huge = crashed.owned(|order| order >= Order::HUGE).0 / 512;
         let entries = geometry().lower_offset + FRAMES.div_ceil(512) as u64 * 64;
         crashed.write(entries + 2 * huge as u64, &512_u16.to_le_bytes());
@@ -256,11 +263,35 @@ mod violations {
 
     #[test]
     fn a_huge_frame_that_is_being_split_is_no_loss() {
-        let crashed = Crashed::new();
+        let crashed = Crashed::with_huge_block();
         let huge = crashed.owned(|order| order >= Order::HUGE).0 / 512;
         let entries = geometry().lower_offset + FRAMES.div_ceil(512) as u64 * 64;
         crashed.write(entries + 2 * huge as u64, &0x8002_u16.to_le_bytes());
         assert!(crashed.judgement().holds());
+    }
+
+    /// Frames that a processor held are free; that it is not known which ones it
+    /// had is excused, if it is said.
+    #[test]
+    fn what_the_slots_say_is_counted() {
+        let crashed = Crashed::new();
+        let slots =
+            geometry().lower_offset + (FRAMES.div_ceil(512) as u64 * 66).next_multiple_of(64);
+        let before = crashed.judgement();
+        assert_eq!(before.uncertain, 0);
+        let rows = 0..4 * 8;
+        // No slot says anything any more: what was held is allocated for nobody.
+        crashed.write(slots, &[0; 256]);
+        let silent = crashed.judgement();
+        assert!(silent.free <= before.free);
+        let doubt = |row: u64| [(row << 3 | 4).to_le_bytes(), u64::MAX.to_le_bytes()].concat();
+        let listed = rows.map(|row| {
+            crashed.write(slots + 32, &doubt(row));
+            crashed.judgement().uncertain
+        });
+        assert_eq!(listed.sum::<u64>(), silent.leaked);
+        crashed.write(slots + 32, &[7]);
+        assert!(crashed.judge().is_err());
     }
 
     #[test]

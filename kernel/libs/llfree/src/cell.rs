@@ -24,6 +24,11 @@ pub(crate) const CELL_BYTES: usize = size_of::<Cell>();
 pub(crate) struct Cell(AtomicU64);
 
 impl Cell {
+    /// Returns a word of its own, in nobody's table.
+    pub(crate) const fn new(value: u64) -> Self {
+        Self(AtomicU64::new(value))
+    }
+
     /// Reads the word.
     #[inline(always)]
     pub(crate) fn load(&self, persist: &impl Persist) -> u64 {
@@ -43,6 +48,13 @@ impl Cell {
     pub(crate) fn fetch_add(&self, persist: &impl Persist, value: u64) -> u64 {
         persist.before(Access::Update, &self.0);
         self.0.fetch_add(value, Ordering::AcqRel)
+    }
+
+    /// Clears these bits of the word and returns what it was.
+    #[inline(always)]
+    pub(crate) fn clear(&self, persist: &impl Persist, bits: u64) -> u64 {
+        persist.before(Access::Update, &self.0);
+        self.0.fetch_and(!bits, Ordering::AcqRel)
     }
 
     /// Replaces `old` by `new`; what the word is instead is the error.

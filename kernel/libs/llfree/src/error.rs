@@ -104,6 +104,14 @@ pub enum GetError {
         /// Order that was asked for.
         order: Order,
     },
+    /// No tree had such a block, but other processors hold free frames that may
+    /// have been part of one. They have been asked to give them back.
+    HeldElsewhere {
+        /// Order that was asked for.
+        order: Order,
+        /// Frames that they hold.
+        frames: usize,
+    },
     /// The zone does not serve this order.
     BadOrder {
         /// Order that was asked for.
@@ -140,6 +148,10 @@ impl fmt::Display for GetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::OutOfMemory { order } => write!(f, "no free block of order {order}"),
+            Self::HeldElsewhere { order, frames } => write!(
+                f,
+                "no free block of order {order}, but other processors hold {frames} free frames"
+            ),
             Self::BadOrder { order, max } => write!(f, "order {order}, at most {max} is served"),
             Self::Misaligned { frame, order } => {
                 write!(f, "frame {frame} does not start a block of order {order}")
@@ -193,7 +205,7 @@ pub enum PutError {
     },
     /// Part of the block is free already: freed twice, or never allocated.
     NotAllocated {
-        /// First frame that is free.
+        /// A frame that is free.
         frame: FrameId,
     },
     /// A huge frame of the block is allocated in parts, not as a whole.

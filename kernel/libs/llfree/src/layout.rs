@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! lower   bitfields, one line a huge frame · entries, four a word · padding to a line
+//!         · slots, one line each
 //! upper   one line a processor · one word a tree · padding to a line
 //! ```
 
@@ -17,6 +18,27 @@ use persist::LINE_BYTES;
 
 /// Words in a cache line.
 pub(crate) const LINE_CELLS: usize = LINE_BYTES / CELL_BYTES;
+
+/// Huge frames for each of which there is a slot, within the limits below. This
+/// is part of the format on the medium.
+const HUGE_PER_SLOT: usize = 32;
+/// The fewest slots: small zones have several processors too.
+const MIN_SLOTS: usize = 4;
+/// The most slots.
+const MAX_SLOTS: usize = 256;
+
+/// Returns how many processors can hold rows: those beyond take every frame one
+/// by one.
+const fn slots(huge: usize) -> usize {
+    let slots = huge / HUGE_PER_SLOT;
+    if slots < MIN_SLOTS {
+        MIN_SLOTS
+    } else if slots > MAX_SLOTS {
+        MAX_SLOTS
+    } else {
+        slots
+    }
+}
 
 /// Bytes that a zone needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +63,10 @@ impl Layout {
     ) -> Self {
         let huge = frames.div_ceil(Shape::<WORDS, TREE>::HUGE_FRAMES);
         let entries = huge.div_ceil(QUAD) * CELL_BYTES;
+        let tables = (huge * WORDS * CELL_BYTES + entries).next_multiple_of(LINE_BYTES);
         let trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES) * CELL_BYTES;
         Self {
-            lower_bytes: (huge * WORDS * CELL_BYTES + entries).next_multiple_of(LINE_BYTES),
+            lower_bytes: tables + slots(huge) * LINE_BYTES,
             upper_bytes: (cpus * LINE_BYTES + trees).next_multiple_of(LINE_BYTES),
         }
     }
@@ -64,8 +87,10 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
     pub(crate) fields: &'m [[Cell; WORDS]],
     /// The entries, four a word.
     pub(crate) quads: &'m [Cell],
-    /// One line a processor.
+    /// What processors hold, a line each.
     pub(crate) slots: &'m [[Cell; LINE_CELLS]],
+    /// One line a processor.
+    pub(crate) lines: &'m [[Cell; LINE_CELLS]],
     /// One word a tree.
     pub(crate) trees: &'m [Cell],
 }
@@ -119,12 +144,16 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
 
         let huge = frames.div_ceil(Shape::<WORDS, TREE>::HUGE_FRAMES);
         // Both lengths were compared with the sum of their parts.
-        let (fields, entries) = lower.split_at(huge * WORDS);
-        let (slots, trees) = upper.split_at(cpus * LINE_CELLS);
+        let (fields, rest) = lower.split_at(huge * WORDS);
+        let quads = huge.div_ceil(QUAD);
+        // Bitfields of tiny geometries are less than a line.
+        let slots_at = (huge * WORDS + quads).next_multiple_of(LINE_CELLS) - huge * WORDS;
+        let (lines, trees) = upper.split_at(cpus * LINE_CELLS);
         Ok(Self {
             fields: fields.as_chunks().0,
-            quads: &entries[..huge.div_ceil(QUAD)],
-            slots: slots.as_chunks().0,
+            quads: &rest[..quads],
+            slots: rest[slots_at..][..slots(huge) * LINE_CELLS].as_chunks().0,
+            lines: lines.as_chunks().0,
             trees: &trees[..frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES)],
         })
     }
@@ -152,7 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn a_single_frame_needs_one_bitfield_and_one_line_of_entries() {
-        assert_eq!(Layout::for_frames(1, 1).lower_bytes, 128);
+    fn a_single_frame_needs_a_bitfield_a_line_of_entries_and_four_slots() {
+        assert_eq!(Layout::for_frames(1, 1).lower_bytes, (1 + 1 + 4) * 64);
+    }
+
+    #[test]
+    fn a_large_zone_has_a_slot_for_each_of_256_processors() {
+        assert_eq!([slots(1), slots(512), slots(1 << 20)], [4, 16, 256]);
     }
 }

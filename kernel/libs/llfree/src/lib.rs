@@ -9,9 +9,10 @@
 //! behind is a valid state; recovery counts bits.
 //!
 //! ```text
-//! Local   one a processor   which trees it takes from            not shared
+//! Local   one a processor   which trees and rows it takes from      not shared
 //! upper   one word a tree   how many frames are free, who uses it   DRAM, rebuilt at boot
-//! lower   one entry (u16) and one line of bits (512) a huge frame   DRAM or persistent memory
+//! lower   one entry (u16) and one line of bits (512) a huge frame,  DRAM or persistent memory
+//!         one line a processor: what it holds
 //! ```
 //!
 //! A [`Zone`] owns the tables of one range of frames, in memory that the caller
@@ -53,6 +54,8 @@
 #![deny(unsafe_code)]
 
 mod cell;
+mod claim;
+mod doubt;
 mod entry;
 mod error;
 mod layout;
@@ -63,19 +66,21 @@ mod policy;
 mod query;
 mod row;
 mod shape;
+mod slot;
 mod tree;
 mod validate;
 #[cfg(feature = "x86_64")]
 pub mod x86_64;
 mod zone;
 
+pub use doubt::{Fate, ResolveError};
 pub use error::{GetError, LocalError, PutError, ZoneError};
 pub use layout::{Layout, Memory};
-pub use local::Local;
+pub use local::{DoubleFrees, Local};
 pub use lower::Recovery;
 pub use query::{HugeState, Stats};
 pub use validate::Inconsistency;
-pub use zone::Zone;
+pub use zone::{Claims, Zone};
 
 /// The examples of the README, run like all others.
 #[cfg(doctest)]

@@ -9,6 +9,7 @@ use persist::Persist;
 use crate::entry;
 use crate::lower::Lower;
 use crate::shape::{Shape, WORD_FRAMES};
+use crate::slot::Slot;
 use crate::zone::Zone;
 
 /// How full a zone is.
@@ -49,10 +50,12 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
 
     /// Returns the number of processors that the zone was made for.
     pub const fn cpus(&self) -> usize {
-        self.slots.len()
+        self.lines.len()
     }
 
-    /// Returns how full the zone is. Reads one word a tree.
+    /// Returns how full the zone is. Reads one word a tree, and one line a
+    /// processor: what processors hold counts as free, but the huge frames and
+    /// trees that they hold a part of don't.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             frames: self.frames(),
@@ -67,6 +70,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             stats.huge_free += tree.whole().max(0).cast_unsigned();
             stats.trees_free += usize::from(tree.free() == Self::TREE_FRAMES);
         }
+        let held = self.slots().map(|slot| slot.held(&self.persist));
+        stats.free += held.sum::<usize>();
         stats
     }
 
@@ -77,7 +82,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         }
         Some(match self.lower.entry_value(&self.persist, huge) {
             entry::HUGE | entry::SPLITTING | entry::FREEING => HugeState::Huge,
-            count if count <= Lower::<WORDS, TREE>::FREE => HugeState::Count(usize::from(count)),
+            count if count <= Lower::<WORDS, TREE>::FREE => HugeState::Count(self.free_in(huge)),
             _ => HugeState::Count(0),
         })
     }
@@ -93,13 +98,37 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     }
 
     fn bit(&self, frame: FrameId) -> bool {
-        let field = self
-            .lower
-            .field(frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES);
-        field.is_none_or(|field| {
-            let word = field[frame.0 / WORD_FRAMES % WORDS].load(&self.persist);
-            word >> (frame.0 % WORD_FRAMES) & 1 != 0
-        })
+        let taken = self.taken_in(frame.0 / WORD_FRAMES);
+        taken >> (frame.0 % WORD_FRAMES) & 1 != 0
+    }
+
+    /// Returns which frames of a row are allocated bit by bit, and not just held
+    /// by a processor; all of them beyond the last row.
+    fn taken_in(&self, row: usize) -> u64 {
+        let bits = (self.lower.row(row)).map_or(u64::MAX, |word| word.load(&self.persist));
+        if bits == 0 {
+            0
+        } else {
+            bits & !self.held_of(row)
+        }
+    }
+
+    /// Returns which frames of a row processors hold.
+    pub(crate) fn held_of(&self, row: usize) -> u64 {
+        let held = self.slots().map(|slot| slot.held_of(&self.persist, row));
+        held.fold(0, |all, held| all | held)
+    }
+
+    /// Returns the slots that can be in use.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot<'_>> {
+        self.lower.slots().iter().take(self.cpus()).map(Slot::new)
+    }
+
+    /// Returns how many frames of a huge frame, allocated in parts, are free.
+    fn free_in(&self, huge: usize) -> usize {
+        let rows = huge * WORDS..(huge + 1) * WORDS;
+        rows.map(|row| self.taken_in(row).count_zeros() as usize)
+            .sum()
     }
 
     /// Returns whether a block could be taken: it exists, and all of it is free.
@@ -119,9 +148,16 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         (0..self.huge_frames()).flat_map(move |huge| {
             let first = FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES);
             let whole = self.huge_state(huge) == Some(HugeState::Huge);
-            let parts = if whole { 0 } else { self.lower.present(huge) };
-            let frames = (first.0..first.0 + parts).map(FrameId);
-            let frames = frames.filter(|&frame| self.bit(frame));
+            let rows = if whole {
+                0..0
+            } else {
+                huge * WORDS..(huge + 1) * WORDS
+            };
+            let frames = rows.flat_map(move |row| {
+                let taken = self.taken_in(row) & !self.lower.absent(huge, row % WORDS);
+                let set = (0..WORD_FRAMES).filter(move |bit| taken >> bit & 1 != 0);
+                set.map(move |bit| FrameId(row * WORD_FRAMES + bit))
+            });
             (whole.then_some((first, Self::HUGE_ORDER)).into_iter())
                 .chain(frames.map(|frame| (frame, Order::FRAME)))
         })

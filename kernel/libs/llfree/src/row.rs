@@ -37,6 +37,27 @@ pub(crate) fn run(bit: u32, order: u8) -> u64 {
     (u64::MAX >> (64 - (1_u32 << order.min(WORD_ORDER)))) << (bit & 63)
 }
 
+/// Returns the number of set bits.
+#[inline(always)]
+pub(crate) fn ones(word: u64) -> u32 {
+    // Without an instruction for it, counting takes a dozen steps; most words of
+    // a zone that is not fragmented need none.
+    if word == u64::MAX {
+        64
+    } else {
+        word.count_ones()
+    }
+}
+
+/// Returns the lowest `count` of the set bits.
+pub(crate) fn lowest(word: u64, count: u32) -> u64 {
+    let mut rest = word;
+    for _ in 0..count {
+        rest &= rest.wrapping_sub(1);
+    }
+    word & !rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +75,15 @@ mod tests {
         assert_eq!(run(63, 0), 1 << 63);
         assert_eq!(run(8, 3), 0xff00);
         assert_eq!(run(0, 6), u64::MAX);
+    }
+
+    #[test]
+    fn the_lowest_bits_are_as_many_as_there_are() {
+        assert_eq!(lowest(0b1011_0100, 2), 0b0001_0100);
+        assert_eq!(lowest(0b1011_0100, 0), 0);
+        assert_eq!(lowest(u64::MAX, 64), u64::MAX);
+        assert_eq!(lowest(0b11, 5), 0b11);
+        assert_eq!([ones(0), ones(u64::MAX), ones(0b1011)], [0, 64, 3]);
     }
 
     #[test]

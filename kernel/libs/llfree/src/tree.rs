@@ -115,6 +115,26 @@ impl<'m> Trees<'m> {
         word.update(persist, step).is_ok()
     }
 
+    /// Subtracts up to this many frames, and the change of the number of entirely
+    /// free huge frames that they are thought to bring; returns how many.
+    #[inline(always)]
+    pub(crate) fn take_some(
+        self,
+        persist: &impl Persist,
+        tree: usize,
+        frames: usize,
+        whole: isize,
+    ) -> Option<u16> {
+        let some = |old: u64| frames.min(Tree(old).free());
+        let step = |old: u64| {
+            let frames = some(old);
+            let taken = Amount { frames, whole };
+            (frames > 0).then(|| old.wrapping_sub(taken.word()))
+        };
+        let old = self.0.get(tree)?.update(persist, step).ok()?;
+        u16::try_from(some(old)).ok()
+    }
+
     /// Adds what has been returned to the lower tables.
     #[inline(always)]
     pub(crate) fn give(self, persist: &impl Persist, tree: usize, amount: Amount) {

@@ -7,7 +7,8 @@ use persist::Persist;
 use crate::entry;
 use crate::lower::Lower;
 use crate::shape::{Shape, WORD_FRAMES};
-use crate::zone::{Zone, slot};
+use crate::slot::{Bits, Record, Side, Slot};
+use crate::zone::{Zone, line};
 
 /// Two parts of a zone's tables that contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,14 @@ pub enum Inconsistency {
         stored: isize,
         /// What its entries say.
         counted: isize,
+    },
+    /// A processor holds frames that its row does not know of, or that another
+    /// one holds too.
+    Held {
+        /// Number of the row.
+        row: usize,
+        /// The frames, a set bit each.
+        frames: u64,
     },
     /// A tree is in use by nobody, or by more than one, or by one who never
     /// said so.
@@ -117,6 +126,12 @@ impl fmt::Display for Inconsistency {
                     "tree {tree} has {counted} free huge frames, its word says {stored}"
                 )
             }
+            Self::Held { row, frames } => {
+                write!(
+                    f,
+                    "frames {frames:#x} of row {row} are held and free, or twice"
+                )
+            }
             Self::Reservation {
                 tree,
                 in_use,
@@ -142,6 +157,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     ///
     /// Returns the first [`Inconsistency`].
     pub fn validate(&self) -> Result<(), Inconsistency> {
+        self.validate_held()?;
         for tree in 0..self.trees.len() {
             let (mut free, mut whole) = (0, 0);
             for huge in tree * TREE..self.huge_frames().min((tree + 1) * TREE) {
@@ -150,6 +166,36 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
                 whole += isize::from(count == Shape::<WORDS, TREE>::HUGE_FRAMES);
             }
             self.validate_tree(tree, free, whole)?;
+        }
+        Ok(())
+    }
+
+    /// Holds what processors hold against the rows, and against each other.
+    fn validate_held(&self) -> Result<(), Inconsistency> {
+        let persist = &self.persist;
+        let held = |slot: Slot<'_>, side| match slot.read(persist, side) {
+            Record::Owned(bits) => Ok(bits),
+            Record::None => Ok(Bits { row: 0, mask: 0 }),
+            Record::Window(Bits { row, mask }) => Err(Inconsistency::Held { row, frames: mask }),
+            Record::Unreadable => Err(Inconsistency::Held { row: 0, frames: 0 }),
+        };
+        let records = || (self.slots()).flat_map(|slot| Side::BOTH.map(|side| (slot, side)));
+        for (index, (slot, side)) in records().enumerate() {
+            let Bits { row, mask } = held(slot, side)?;
+            let word = (self.lower.row(row)).map_or(0, |word| word.load(persist));
+            let mut wrong = mask & !word;
+            for (slot, side) in records().take(index) {
+                let other = held(slot, side)?;
+                wrong |= if other.row == row {
+                    mask & other.mask
+                } else {
+                    0
+                };
+            }
+            if wrong != 0 {
+                let frames = wrong;
+                return Err(Inconsistency::Held { row, frames });
+            }
         }
         Ok(())
     }
@@ -208,7 +254,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
                 counted,
             });
         }
-        let named = (self.slots.iter()).flat_map(|line| slot::TREES.map(|kind| &line[kind]));
+        let named = (self.lines.iter()).flat_map(|line| line::TREES.map(|kind| &line[kind]));
         let users = named
             .filter(|kind| kind.load(&self.persist) == tree as u64 + 1)
             .count();

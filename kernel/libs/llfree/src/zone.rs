@@ -23,16 +23,32 @@ use crate::tree::{Amount, Trees};
 pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
     pub(crate) lower: Lower<'m, WORDS, TREE>,
     pub(crate) trees: Trees<'m>,
-    pub(crate) slots: &'m [[Cell; LINE_CELLS]],
+    pub(crate) lines: &'m [[Cell; LINE_CELLS]],
+    claims: Claims,
+    /// 1 if frames were in doubt when the zone was opened.
+    pub(crate) doubts: Cell,
     pub(crate) persist: P,
 }
 
-/// Words of a processor's line.
-pub(crate) mod slot {
+/// Words of a processor's line. The others are zero, and some of them stand in
+/// for the masks of a slot where a processor has none.
+pub(crate) mod line {
     /// 1 while a handle exists.
     pub(crate) const TAKEN: usize = 0;
     /// The tree reserved for each kind of block, plus one; 0 for none.
-    pub(crate) const TREES: [usize; 2] = [1, 2];
+    pub(crate) const TREES: [usize; 2] = [2, 4];
+    /// 1 if others need what the processor holds.
+    pub(crate) const WANTED: usize = 6;
+}
+
+/// Whether processors take whole rows at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claims {
+    /// Yes, where the platform saves caches or nothing needs to be saved.
+    #[default]
+    On,
+    /// Each frame is taken from the shared tables by itself, as in the paper.
+    Off,
 }
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, TREE> {
@@ -78,8 +94,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     /// ended. When it returns, all repairs are durable.
     ///
     /// What the operations that were in flight have done is either complete or
-    /// not there, except that a part of the blocks of order 7 and 8 may have
-    /// changed hands.
+    /// not there, with two exceptions: a part of the blocks of order 7 and 8 may
+    /// have changed hands, and up to 64 frames a processor may be
+    /// [uncertain](Self::uncertain).
     ///
     /// # Errors
     ///
@@ -93,6 +110,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         let zone = Self::over(frames, cpus, memory, persist)?;
         let fill = |tree, amount| zone.trees.fill(&zone.persist, tree, amount);
         let recovery = zone.lower.recover(&zone.persist, fill);
+        let doubts = u64::from(recovery.uncertain > 0);
+        zone.doubts.store(&zone.persist, doubts);
         Ok((zone, recovery))
     }
 
@@ -104,13 +123,15 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     fn over(frames: usize, cpus: usize, memory: Memory<'m>, persist: P) -> Result<Self, ZoneError> {
         const { Shape::<WORDS, TREE>::CHECK };
         let tables = Tables::cut::<TREE>(frames, cpus, memory)?;
-        for word in tables.slots.iter().flatten() {
+        for word in tables.lines.iter().flatten() {
             word.store(&persist, 0);
         }
         Ok(Self {
             lower: Lower::new(&tables, frames),
             trees: Trees::new(tables.trees),
-            slots: tables.slots,
+            lines: tables.lines,
+            claims: Claims::On,
+            doubts: Cell::new(0),
             persist,
         })
     }
@@ -121,10 +142,22 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     ///
     /// Returns [`LocalError`] if the number is too large or the handle exists.
     pub fn local(&self, cpu: usize) -> Result<Local<'_, 'm, P, WORDS, TREE>, LocalError> {
-        let cpus = self.slots.len();
-        let slot = (self.slots.get(cpu)).ok_or(LocalError::OutOfRange { cpu, cpus })?;
-        (slot[slot::TAKEN].replace(&self.persist, 0, 1)).map_err(|_| LocalError::Busy { cpu })?;
-        Ok(Local::new(self, cpu))
+        let cpus = self.lines.len();
+        let line = (self.lines.get(cpu)).ok_or(LocalError::OutOfRange { cpu, cpus })?;
+        (line[line::TAKEN].replace(&self.persist, 0, 1)).map_err(|_| LocalError::Busy { cpu })?;
+        let slot = self.lower.slots().get(cpu).filter(|_| self.claims());
+        Ok(Local::new(self, cpu, line, slot))
+    }
+
+    /// Sets whether handles made from now on take whole rows.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Claims) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    fn claims(&self) -> bool {
+        Self::CAN_CLAIM && self.claims == Claims::On
     }
 
     /// Takes a block out of one tree, searching from the frame `near` in it.
@@ -175,10 +208,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         }
     }
 
-    /// Returns a block; the result is its tree.
+    /// Returns a block that [`Self::check_put`] has let pass; the result is its tree.
     #[inline]
     pub(crate) fn put(&self, frame: FrameId, order: Order) -> Result<usize, PutError> {
-        self.check_put(frame, order)?;
         let tree = frame.0 / Self::TREE_FRAMES;
         let exponent = order.exponent();
         let mut back = Amount::default();
@@ -259,7 +291,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     }
 
     #[inline(always)]
-    fn check_put(&self, frame: FrameId, order: Order) -> Result<(), PutError> {
+    pub(crate) fn check_put(&self, frame: FrameId, order: Order) -> Result<(), PutError> {
         let frames = self.lower.frames();
         if order > Self::MAX_ORDER {
             let max = Self::MAX_ORDER;

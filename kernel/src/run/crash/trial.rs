@@ -3,12 +3,13 @@
 use alloc::{format, string::String, vec::Vec};
 
 use frame::FrameId;
-use llfree::Zone;
+use llfree::{Fate, Zone};
 use persist::Persist;
 use record::{Crash, How};
 use workload::{
     ledger::{
-        Block, Config, CycleResult, Judgement, Ledger, LedgerError, Ordered, Phase, judge, reclaim,
+        Account, Block, Config, CycleResult, Judgement, Ledger, LedgerError, Ordered, Phase, judge,
+        reclaim,
     },
     stamp::FrameStamps,
 };
@@ -127,8 +128,12 @@ impl Trial {
 
     fn judge_running(&self, cycle: u64, report: &mut Report) {
         let reset = self.ledger.results().find(|result| result.cycle == cycle);
-        let is_allocated = |frame: FrameId| self.zone.allocator.is_allocated(frame);
-        let judgement = judge(&self.ledger, &is_allocated, &self.stamps);
+        let doubts = self.zone.allocator.uncertain();
+        let account = Account {
+            allocated: |frame| self.zone.allocator.is_allocated(frame),
+            uncertain: |frame| doubts.contains(&frame),
+        };
+        let judgement = judge(&self.ledger, &account, &self.stamps);
         let result = CycleResult {
             cycle,
             reset: reset.map_or(EXTERNAL, |result| result.reset),
@@ -176,7 +181,13 @@ impl Trial {
         let local = zone.local(0).map_err(|error| format!("{error}"))?;
         let mut handle = Handle(local);
         let is_allocated = |frame: FrameId| zone.is_allocated(frame);
-        reclaim(&self.ledger, &is_allocated, &mut handle).map_err(|error| format!("{error}"))
+        let reclaimed = reclaim(&self.ledger, &is_allocated, &mut handle);
+        let frames = reclaimed.map_err(|error| format!("{error}"))?;
+        // What nobody owned has been freed; the rest is in use.
+        (zone.uncertain())
+            .try_for_each(|frame| zone.resolve(frame, Fate::Keep))
+            .map_err(|error| format!("{error}"))?;
+        Ok(frames)
     }
 
     fn report_fresh(&self, result: &CycleResult, judgement: &Judgement, report: &mut Report) {

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use frame::{FrameId, Order};
-use llfree::{Layout, Local, PutError};
+use llfree::{Claims, Layout, Local, PutError};
 use persist::{Domain, Persist};
 use workload::FrameAlloc;
 
@@ -34,7 +34,9 @@ impl<P: Persist + Default + Sync + Send + 'static, const CLAIMS: bool> Design
     fn zone(memory: &mut Memory, frames: usize, cpus: usize) -> LlfreeZone<'_, P> {
         let tables = memory.tables();
         let zone = llfree::Zone::create(frames, cpus, tables, P::default());
-        LlfreeZone(zone.expect("the memory was allocated for this size"))
+        let zone = zone.expect("the memory was allocated for this size");
+        let claims = if CLAIMS { Claims::On } else { Claims::Off };
+        LlfreeZone(zone.with_claims(claims))
     }
 }
 

@@ -36,7 +36,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         }
     }
 
-    /// Searches the rest of the tree: huge frames in use first, whole ones last.
+    /// Searches the rest of the tree.
     #[cold]
     fn get_part_elsewhere(
         &self,
@@ -45,30 +45,30 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         order: u8,
         whole: &mut isize,
     ) -> Option<FrameId> {
-        let first = near / TREE * TREE;
-        let all = || (1..=TREE).map(|step| first + (near + step) % TREE);
-        let take = |huge: usize, whole: &mut isize| {
+        let mut others = self.promising(persist, near, order);
+        others.find_map(|huge| {
             self.has_run(persist, huge, order)
                 .then(|| self.get_in_huge(persist, huge, 0, order, whole))
                 .flatten()
-        };
-        for huge in all() {
+        })
+    }
+
+    /// Returns the huge frames of a tree whose counts allow for a block of this
+    /// order: those in use first, whole ones last, upwards from the one after
+    /// `near` and around.
+    pub(crate) fn promising(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        order: u8,
+    ) -> impl Iterator<Item = usize> {
+        let first = near / TREE * TREE;
+        let all = move || (1..=TREE).map(move |step| first + (near + step) % TREE);
+        let in_parts = all().filter(move |&huge| {
             let count = self.entry_value(persist, huge);
-            if count < Self::FREE
-                && usize::from(count) >> order != 0
-                && let Some(frame) = take(huge, whole)
-            {
-                return Some(frame);
-            }
-        }
-        for huge in all() {
-            if self.entry_value(persist, huge) == Self::FREE
-                && let Some(frame) = take(huge, whole)
-            {
-                return Some(frame);
-            }
-        }
-        None
+            count < Self::FREE && usize::from(count) >> order != 0
+        });
+        in_parts.chain(all().filter(move |&huge| self.entry_value(persist, huge) == Self::FREE))
     }
 
     /// Takes a part of one huge frame, starting the search at `word`.
@@ -123,7 +123,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     /// Returns frames to a count whose bits are clear; returns 1 if the huge frame
     /// is now entirely free, else 0.
     #[inline(always)]
-    pub(super) fn give_count(
+    pub(crate) fn give_count(
         &self,
         persist: &impl Persist,
         entry: Entry<'_>,

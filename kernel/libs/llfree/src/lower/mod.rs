@@ -11,6 +11,7 @@
 //!   a whole*, whatever the bits say.
 
 mod get;
+mod held;
 mod put;
 mod recover;
 
@@ -19,7 +20,7 @@ use persist::Persist;
 
 use crate::cell::Cell;
 use crate::entry::{Entry, Span};
-use crate::layout::Tables;
+use crate::layout::{LINE_CELLS, Tables};
 use crate::shape::{Shape, WORD_FRAMES};
 
 pub use recover::Recovery;
@@ -28,6 +29,7 @@ pub use recover::Recovery;
 pub(crate) struct Lower<'m, const WORDS: usize, const TREE: usize> {
     fields: &'m [[Cell; WORDS]],
     quads: &'m [Cell],
+    slots: &'m [[Cell; LINE_CELLS]],
     frames: usize,
 }
 
@@ -37,8 +39,14 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         Self {
             fields: tables.fields,
             quads: tables.quads,
+            slots: tables.slots,
             frames,
         }
+    }
+
+    /// Returns the slots of those processors that have one.
+    pub(crate) const fn slots(&self) -> &'m [[Cell; LINE_CELLS]] {
+        self.slots
     }
 
     /// Returns the number of frames.
@@ -74,6 +82,12 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
     #[inline(always)]
     pub(crate) fn field(&self, huge: usize) -> Option<&'m [Cell; WORDS]> {
         self.fields.get(huge)
+    }
+
+    /// Returns the word of a row.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> Option<&'m Cell> {
+        Some(&self.field(row / WORDS)?[row % WORDS])
     }
 
     /// Returns the words of the bitfield that stand for these whole words' frames.

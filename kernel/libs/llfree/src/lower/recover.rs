@@ -9,6 +9,8 @@
 //! | FREEING, SPLIT_DONE, a count | bits are valid | counted |
 //! | anything else | damaged | bits are set: counted; none: all frames allocated |
 //!
+//! What processors held goes back before anything is counted: see `held`.
+//!
 //! Bits beyond the last frame are forced to *allocated*, entries beyond the last
 //! huge frame to zero. Each write keeps the meaning of what was there, so a crash
 //! during recovery leaves work for the next one and nothing else.
@@ -40,6 +42,14 @@ pub struct Recovery {
     pub unreadable: usize,
     /// Bitfield words that did not have all bits beyond the last frame set.
     pub tail_forced: usize,
+    /// Frames that processors held and nobody had: free again.
+    pub held: usize,
+    /// Frames that were on their way from or to a processor, and still have to be
+    /// [settled](crate::Zone::uncertain).
+    pub uncertain: usize,
+    /// Frames of which the same is true, but for which there was no room in the
+    /// list: they stay allocated.
+    pub unlisted: usize,
 }
 
 /// What a huge frame turns out to be.
@@ -64,6 +74,9 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
                 counts.rev().fold(0, |word, count| word << 16 | count),
             );
         }
+        for word in self.slots.iter().flatten() {
+            word.store(persist, 0);
+        }
         self.persist_all(persist);
     }
 
@@ -75,6 +88,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         mut upper: impl FnMut(usize, Amount),
     ) -> Recovery {
         let mut found = Recovery::default();
+        self.recover_slots(persist, &mut found);
         let trees = self.huge_frames().div_ceil(TREE);
         for tree in 0..trees {
             let before = found;
@@ -175,6 +189,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         if P::DOMAIN.needs_flush() {
             persist.flush(self.fields);
             persist.flush(self.quads);
+            persist.flush(self.slots);
             persist.fence();
         }
     }

@@ -11,7 +11,7 @@ use super::page::{Page, PageError, READY};
 use crate::cell::Cell;
 use crate::layout::{LINE_CELLS, Memory};
 use crate::lower::Recovery;
-use crate::zone::{Zone, slot};
+use crate::zone::{Zone, line};
 
 /// Whether [`open`] may format a range that is not ours yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,8 +182,8 @@ pub fn close<P: Persist, const WORDS: usize, const TREE: usize>(
     superblock: &mut [u8],
 ) -> Result<(), CloseError> {
     let persist = &zone.persist;
-    let taken = |line: &[Cell; LINE_CELLS]| line[slot::TAKEN].load(persist) != 0;
-    if let Some(cpu) = zone.slots.iter().position(taken) {
+    let taken = |line: &[Cell; LINE_CELLS]| line[line::TAKEN].load(persist) != 0;
+    if let Some(cpu) = zone.lines.iter().position(taken) {
         return Err(CloseError::Busy { cpu });
     }
     let mount = last_mount(superblock).unwrap_or_else(|| Mount::next(None, P::DOMAIN));

@@ -140,6 +140,11 @@ impl Oracle {
         }
     }
 
+    /// Whether a frame is handed out.
+    pub(crate) fn owns(&self, frame: FrameId) -> bool {
+        self.0[frame.0].load(Ordering::Acquire) == 1
+    }
+
     /// Returns the number of frames that are handed out.
     pub(crate) fn owned(&self) -> usize {
         self.0

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use frame::{FrameId, Order};
-use llfree::{Local, PutError, Zone};
+use llfree::{Claims, Local, PutError, Zone};
 use persist::{Eadr, Event, ModelledAdr, Observed, Persist};
 
 use crate::common::{Oracle, Tables, order};
@@ -339,13 +339,49 @@ fn frees_and_gets_overtake_each_other() {
     );
 }
 
-/// Two processors free one frame: a bug of the caller's, of which one hears.
+/// Two processors free one frame: a bug of the caller's, of which one hears, or
+/// that the one which held the frame's row counts when it returns that.
+#[test]
+fn a_frame_freed_twice_at_the_same_time_is_noticed_by_whoever_held_its_row() {
+    let mut late = 0;
+    for (exponent, at) in (0..=9).flat_map(|exponent| (1..16).map(move |at| (exponent, at))) {
+        let mut tables = Tables::new::<4, 2>(FRAMES, 2);
+        let observed = Observed::new(Eadr, step as fn(Event));
+        let zone: Watched<'_, Eadr> = Zone::create(FRAMES, 2, tables.memory(), observed).unwrap();
+        let mut locals = [0, 1].map(|cpu| zone.local(cpu).unwrap());
+        let frame = locals[0].get(order(exponent)).unwrap();
+        let [one, two] = &mut locals;
+        let (mut first, mut second) = (Ok(()), Ok(()));
+        overtake(
+            at,
+            || first = one.put(frame, order(exponent)),
+            || second = two.put(frame, order(exponent)),
+        );
+        let results = [first, second].into_iter();
+        let refused = results.filter(Result::is_err).count();
+        locals.iter_mut().for_each(Local::drain);
+        let counted: usize = (locals.iter())
+            .map(|local| local.double_frees().count)
+            .sum();
+        let noticed =
+            refused == 1 && counted == 0 || refused == 0 && counted == order(exponent).frames();
+        assert!(noticed, "order {exponent} at {at}: {refused} and {counted}");
+        late += usize::from(counted > 0);
+        assert_eq!(zone.stats().free, FRAMES);
+        assert_eq!(zone.validate(), Ok(()));
+    }
+    println!("noticed when the row was returned: {late}");
+    assert!(late > 0);
+}
+
+/// The same without claims: one of them always hears.
 #[test]
 fn a_frame_freed_twice_at_the_same_time_is_free_once() {
     for (exponent, at) in (0..=9).flat_map(|exponent| (1..16).map(move |at| (exponent, at))) {
         let mut tables = Tables::new::<4, 2>(FRAMES, 2);
         let observed = Observed::new(Eadr, step as fn(Event));
         let zone: Watched<'_, Eadr> = Zone::create(FRAMES, 2, tables.memory(), observed).unwrap();
+        let zone = zone.with_claims(Claims::Off);
         let mut locals = [0, 1].map(|cpu| zone.local(cpu).unwrap());
         let frame = locals[0].get(order(exponent)).unwrap();
         let [one, two] = &mut locals;

@@ -2,10 +2,14 @@
 //!
 //! Alone, an allocator of this kind is exact: it must find a block whenever there
 //! is one, refuse every misuse that the model can see, and never answer anything
-//! else. Sequences are random and shrink to the shortest that fails.
+//! else. What another processor holds is out of its reach, and it has to say so;
+//! then the others are made to drain, and it has to be exact again. Sequences are
+//! random and shrink to the shortest that fails.
+
+use std::mem::ManuallyDrop;
 
 use frame::{FrameId, Order};
-use llfree::{GetError, Local, PutError, Zone};
+use llfree::{Claims, GetError, Local, PutError, Zone};
 use persist::{Eadr, Persist};
 use proptest::prelude::*;
 
@@ -58,6 +62,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Crash),
     ]
 }
+
+type Handle<'z, 'm, P, const WORDS: usize, const TREE: usize> =
+    ManuallyDrop<Local<'z, 'm, P, WORDS, TREE>>;
 
 /// The reference.
 struct Model {
@@ -154,20 +161,30 @@ impl Model {
 }
 
 fn play<const WORDS: usize, const TREE: usize>(frames: usize, steps: &[Step]) {
+    for claims in [Claims::On, Claims::Off] {
+        play_with::<WORDS, TREE>(frames, steps, claims);
+    }
+}
+
+fn play_with<const WORDS: usize, const TREE: usize>(frames: usize, steps: &[Step], claims: Claims) {
     let mut tables = Tables::new::<WORDS, TREE>(frames, CPUS);
     let mut model = Model::new(frames, WORDS);
     let mut held = Vec::new();
     let created = Zone::<'_, _, WORDS, TREE>::create(frames, CPUS, tables.memory(), Eadr);
-    let mut begun = play_until_crash(&created.unwrap(), &mut model, &mut held, steps);
+    let zone = created.unwrap().with_claims(claims);
+    let mut begun = play_until_crash(&zone, &mut model, &mut held, steps);
     while begun < steps.len() {
         let recovered = Zone::<'_, _, WORDS, TREE>::recover(frames, CPUS, tables.memory(), Eadr);
         let (zone, recovery) = recovered.unwrap();
+        let zone = zone.with_claims(claims);
         assert_eq!(recovery.free, model.free());
         assert_eq!(
-            (recovery.mended, recovery.unreadable),
+            (recovery.unreadable, recovery.uncertain),
             (0, 0),
             "nothing was in flight"
         );
+        // Held frames are in no count, which recovery corrects.
+        assert!(recovery.mended == 0 || recovery.held > 0);
         begun += play_until_crash(&zone, &mut model, &mut held, &steps[begun..]);
     }
 }
@@ -179,7 +196,10 @@ fn play_until_crash<P: Persist, const WORDS: usize, const TREE: usize>(
     held: &mut Vec<(FrameId, Order)>,
     steps: &[Step],
 ) -> usize {
-    let mut locals: Vec<_> = (0..CPUS).map(|cpu| zone.local(cpu).unwrap()).collect();
+    // A crash leaves handles as they are.
+    let mut locals: Vec<_> = (0..CPUS)
+        .map(|cpu| ManuallyDrop::new(zone.local(cpu).unwrap()))
+        .collect();
     let mut played = 0;
     for &step in steps {
         played += 1;
@@ -200,7 +220,7 @@ fn play_until_crash<P: Persist, const WORDS: usize, const TREE: usize>(
 
 fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
     step: Step,
-    locals: &mut [Local<'_, '_, P, WORDS, TREE>],
+    locals: &mut [Handle<'_, '_, P, WORDS, TREE>],
     model: &mut Model,
     held: &mut Vec<(FrameId, Order)>,
 ) {
@@ -211,7 +231,12 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
             order: exponent,
         } => {
             let order = order(exponent);
-            match locals[cpu].get(order) {
+            let mut result = locals[cpu].get(order);
+            if matches!(result, Err(GetError::HeldElsewhere { .. })) {
+                drain_others(locals, cpu);
+                result = locals[cpu].get(order);
+            }
+            match result {
                 Ok(frame) => {
                     model.take(frame, order);
                     held.push((frame, order));
@@ -233,7 +258,12 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
             let may = order <= model.max_order
                 && frame.is_aligned(order)
                 && model.is_free(frame.0, order);
-            let result = locals[cpu].get_at(frame, order);
+            let mut result = locals[cpu].get_at(frame, order);
+            if matches!(result, Err(GetError::HeldElsewhere { .. })) {
+                assert!(may, "it is free");
+                drain_others(locals, cpu);
+                result = locals[cpu].get_at(frame, order);
+            }
             assert_eq!(result.is_ok(), may, "{result:?}");
             if may {
                 model.take(frame, order);
@@ -268,7 +298,19 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
             let frame = mostly_inside(frame, frames, exponent);
             let before = model.allocated.clone();
             let expected = model.put(frame, order);
-            assert_eq!(locals[cpu].put(frame, order), expected);
+            if expected.is_err() {
+                // A free frame that another processor holds looks allocated.
+                drain_others(locals, cpu);
+            }
+            match (locals[cpu].put(frame, order), expected) {
+                (
+                    Err(PutError::NotAllocated { frame: named }),
+                    Err(PutError::NotAllocated { .. }),
+                ) => {
+                    assert!(!model.allocated[named.0] && named.0 - frame.0 < order.frames());
+                }
+                (result, expected) => assert_eq!(result, expected),
+            }
             if expected.is_ok() {
                 // Somebody's block lost a part: what is left of it is held frame
                 // by frame from now on.
@@ -280,6 +322,15 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
         Step::Drain { cpu } => locals[cpu].drain(),
         Step::Crash => {}
     }
+}
+
+/// Makes all but one processor give back what they hold.
+fn drain_others<P: Persist, const WORDS: usize, const TREE: usize>(
+    locals: &mut [Handle<'_, '_, P, WORDS, TREE>],
+    cpu: usize,
+) {
+    let others = locals.iter_mut().filter(|local| local.cpu() != cpu);
+    others.for_each(|local| local.drain());
 }
 
 /// Returns a frame that mostly exists, and as often as not is aligned.

@@ -40,6 +40,7 @@ fn churn<P: Persist + Sync, const WORDS: usize, const TREE: usize>(
                                 taken.fetch_add(1, Ordering::Relaxed);
                                 held.push((frame, order));
                             }
+                            Err(GetError::HeldElsewhere { order: of, .. }) => assert_eq!(of, order),
                             Err(error) => assert_eq!(error, GetError::OutOfMemory { order }),
                         }
                     } else if let Some((frame, order)) = random.pick(&mut held) {

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use frame::{FrameId, Order};
-use llfree::{GetError, Zone};
+use llfree::{Claims, GetError, Zone};
 use persist::{Access, Event, Observed, Volatile};
 
 use crate::common::{Random, Tables, order};
@@ -62,7 +62,7 @@ fn random_frees_and_gets_cost_no_more_in_a_larger_zone() {
         let large = accesses_per_pair(1 << 20, percent);
         println!("{percent} % full: {small} accesses at 1 GiB, {large} at 4 GiB");
         assert!(
-            small <= 16 && large <= 16,
+            small <= 28 && large <= 28,
             "at {percent} %: {small} and {large}"
         );
     }
@@ -82,6 +82,7 @@ fn a_get_that_must_fail_does_not_look_at_the_lower_tables() {
     for huge in 0..frames / 512 {
         local.get_at(FrameId(huge * 512), Order::FRAME).unwrap();
     }
+    local.drain();
     let cost = |local: &mut llfree::Local<'_, '_, _>, order: Order| {
         let (all, updates) = (work.all.get(), work.updates.get());
         assert_eq!(local.get(order), Err(GetError::OutOfMemory { order }));
@@ -94,23 +95,25 @@ fn a_get_that_must_fail_does_not_look_at_the_lower_tables() {
     }
     while local.get(order(3)).is_ok() {}
     while local.get(Order::FRAME).is_ok() {}
+    local.drain();
     for exponent in 0..=10 {
         let (all, updates) = cost(&mut local, order(exponent));
         assert!(
-            all <= 3 * trees && updates == 0,
+            all <= 5 * trees && updates == 0,
             "order {exponent}: {all}, {updates}"
         );
     }
 }
 
-/// The fast paths take three locked operations, and two for whole huge frames.
+/// Without claims, three locked operations, and two for whole huge frames.
 #[test]
-fn the_fast_paths_take_as_many_locked_operations_as_documented() {
+fn the_shared_tables_take_as_many_locked_operations_as_documented() {
     let frames = 64 * 512;
     let work = Work::default();
     let mut tables = Tables::new::<8, 32>(frames, 1);
     let observed = Observed::new(Volatile, |event| work.note(event));
     let zone: Zone<'_, _> = Zone::create(frames, 1, tables.memory(), observed).unwrap();
+    let zone = zone.with_claims(Claims::Off);
     let mut local = zone.local(0).unwrap();
     // Neither the first block of a huge frame nor the first of a handle.
     local.get(Order::FRAME).unwrap();
@@ -134,4 +137,37 @@ fn the_fast_paths_take_as_many_locked_operations_as_documented() {
         assert_eq!(put, expected, "put of order {exponent}");
         assert_eq!(get, expected, "get of order {exponent}");
     }
+}
+
+/// With claims, none at all, but for three a row to take it and three to return it.
+#[test]
+fn held_rows_take_no_locked_operation() {
+    let frames = 64 * 512;
+    let work = Work::default();
+    let mut tables = Tables::new::<8, 32>(frames, 1);
+    let observed = Observed::new(Volatile, |event| work.note(event));
+    let zone: Zone<'_, _> = Zone::create(frames, 1, tables.memory(), observed).unwrap();
+    let mut local = zone.local(0).unwrap();
+    let first = local.get(Order::FRAME).unwrap();
+    let (all, updates) = (work.all.get(), work.updates.get());
+    for _ in 0..1000 {
+        let frame = local.get(Order::FRAME).unwrap();
+        local.put(frame, Order::FRAME).unwrap();
+    }
+    assert_eq!(work.updates.get(), updates, "repeated");
+    assert_eq!(work.all.get() - all, 1000 * (2 + 3), "loads and stores");
+
+    let updates = work.updates.get();
+    let blocks: Vec<_> = (0..4096)
+        .map(|_| local.get(Order::FRAME).unwrap())
+        .collect();
+    let get = work.updates.get() - updates;
+    let updates = work.updates.get();
+    for frame in blocks {
+        local.put(frame, Order::FRAME).unwrap();
+    }
+    let put = work.updates.get() - updates;
+    println!("64 rows: {get} locked operations to take them, {put} to return them");
+    assert!(get <= 64 * 3 + 8 && put <= 64 * 3 + 8, "{get} and {put}");
+    local.put(first, Order::FRAME).unwrap();
 }

@@ -12,6 +12,32 @@ use crate::stamp::Stamps;
 pub trait Allocated {
     /// Returns whether the frame is allocated.
     fn is_allocated(&self, frame: FrameId) -> bool;
+
+    /// Returns whether the allocator itself doubts that the frame belongs to
+    /// anybody. Such a frame has to be allocated, and does not count as forgotten.
+    fn is_uncertain(&self, frame: FrameId) -> bool {
+        let _ = frame;
+        false
+    }
+}
+
+/// An account of an allocator that has doubts.
+#[derive(Clone, Copy, Debug)]
+pub struct Account<A, U> {
+    /// Whether a frame is allocated.
+    pub allocated: A,
+    /// Whether that is uncertain.
+    pub uncertain: U,
+}
+
+impl<A: Fn(FrameId) -> bool, U: Fn(FrameId) -> bool> Allocated for Account<A, U> {
+    fn is_allocated(&self, frame: FrameId) -> bool {
+        (self.allocated)(frame)
+    }
+
+    fn is_uncertain(&self, frame: FrameId) -> bool {
+        (self.uncertain)(frame)
+    }
 }
 
 impl<F: Fn(FrameId) -> bool> Allocated for F {
@@ -43,7 +69,7 @@ pub fn judge<M>(ledger: &Ledger<'_, M>, state: &impl Allocated, stamps: &impl St
         if let Some(block) = seen.block() {
             trial.block(seen, block, stamps);
         }
-        trial.frame(seen, state.is_allocated(seen.frame));
+        trial.frame(seen, state);
     }
     trial.judgement
 }
@@ -126,7 +152,8 @@ impl<M> Trial<'_, M> {
     }
 
     /// Judges one frame by what the allocator says.
-    fn frame(&mut self, seen: Seen, allocated: bool) {
+    fn frame(&mut self, seen: Seen, state: &impl Allocated) {
+        let allocated = state.is_allocated(seen.frame);
         self.judgement.frames += 1;
         self.judgement.free += u64::from(!allocated);
         let frame = seen.frame;
@@ -134,6 +161,11 @@ impl<M> Trial<'_, M> {
             (Some(block), false) => {
                 let fault = Fault::Lost { frame, block };
                 self.judgement.lost.add(1, fault);
+            }
+            (None, true) if state.is_uncertain(seen.frame) => {
+                self.judgement.leaked += 1;
+                self.judgement.uncertain += 1;
+                self.judgement.bound += 1;
             }
             (None, true) => self.leaked(seen),
             (Some(_), true) | (None, false) => {}

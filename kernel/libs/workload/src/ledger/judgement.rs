@@ -25,7 +25,10 @@ pub struct Judgement {
     pub owned_frames: u64,
     /// Frames allocated without an owner.
     pub leaked: u64,
-    /// Frames that the operations in flight may have leaked.
+    /// Of these, frames that the allocator lists as uncertain.
+    pub uncertain: u64,
+    /// Frames that may have leaked: those of the operations in flight, and the
+    /// uncertain ones.
     pub bound: u64,
     /// Frames owned and free (D1).
     pub lost: Tally,

@@ -63,7 +63,7 @@ use core::sync::atomic::AtomicU64;
 pub use error::{Breach, LedgerError, Unreclaimed};
 pub use header::{Config, CycleResult, Phase, Progress};
 pub use intent::{InFlight, Op};
-pub use judge::{Allocated, judge};
+pub use judge::{Account, Allocated, judge};
 pub use judgement::{Fault, Judgement, Tally};
 pub use medium::{Medium, Ordered};
 pub use owner::{Block, Claim, Owner};

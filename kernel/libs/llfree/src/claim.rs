@@ -1,0 +1,173 @@
+//! Taking whole rows, and returning them.
+//!
+//! A row is 64 frames, one word of a bitfield. Taking all that are free in it
+//! costs what taking one costs: a step each for the tree's count, the entry's
+//! count and the bits. What the processor then does with the frames nobody else
+//! needs to know, except for recovery, which reads the processor's [`Slot`].
+//!
+//! Held frames are in no count, as if they were allocated, and their bits are set.
+//! So nothing outside of this file and of the handles has to know about claims.
+
+use persist::Persist;
+
+use crate::cell::Cell;
+use crate::entry::Entry;
+use crate::lower::Lower;
+use crate::row::{first_free, lowest, ones};
+use crate::shape::{Shape, WORD_FRAMES};
+use crate::slot::{Bits, Side, Slot};
+use crate::tree::Amount;
+use crate::zone::Zone;
+
+/// A row of the zone.
+#[derive(Clone, Copy)]
+struct Row<'m> {
+    tree: usize,
+    number: usize,
+    word: &'m Cell,
+    entry: Entry<'m>,
+}
+
+impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, TREE> {
+    /// Whether processors may hold rows at all: in a domain that takes a flush for
+    /// each change they would have to flush their slots.
+    pub(crate) const CAN_CLAIM: bool = !P::DOMAIN.needs_flush();
+
+    /// Takes all free frames of a row in `tree` that has a free run of `order`,
+    /// starting the search at the frame `near`, and writes them down in front.
+    #[inline]
+    pub(crate) fn claim_in(
+        &self,
+        tree: usize,
+        near: usize,
+        order: u8,
+        slot: Slot<'m>,
+    ) -> Option<Bits> {
+        if self.trees.read(&self.persist, tree).free() >> order == 0 {
+            return None;
+        }
+        let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let start = near / WORD_FRAMES % WORDS;
+        self.claim_in_huge(tree, huge, start, order, slot)
+            .or_else(|| {
+                let mut others = self.lower.promising(&self.persist, huge, order);
+                others.find_map(|huge| self.claim_in_huge(tree, huge, 0, order, slot))
+            })
+    }
+
+    fn claim_in_huge(
+        &self,
+        tree: usize,
+        huge: usize,
+        start: usize,
+        order: u8,
+        slot: Slot<'m>,
+    ) -> Option<Bits> {
+        let (entry, field) = self.lower.entry(huge).zip(self.lower.field(huge))?;
+        let count = entry.load(&self.persist);
+        if count > Lower::<WORDS, TREE>::FREE || count >> order == 0 {
+            return None;
+        }
+        let rows = (0..WORDS).map(|step| (start + step) % WORDS);
+        rows.into_iter().find_map(|index| {
+            let row = Row {
+                tree,
+                number: huge * WORDS + index,
+                word: &field[index],
+                entry,
+            };
+            self.claim_row(row, order, slot)
+        })
+    }
+
+    fn claim_row(&self, row: Row<'_>, order: u8, slot: Slot<'_>) -> Option<Bits> {
+        let persist = &self.persist;
+        let mut old = row.word.load(persist);
+        while first_free(old, order).is_some() && self.may_be_held(row.number) {
+            let got = self.take_counts(row, ones(!old))?;
+            let mask = lowest_unless_all(!old, got);
+            let bits = Bits {
+                row: row.number,
+                mask,
+            };
+            slot.announce(persist, Side::Front, bits);
+            match row.word.replace(persist, old, old | mask) {
+                Ok(()) => {
+                    slot.confirm(persist, Side::Front, bits);
+                    return Some(bits);
+                }
+                // Somebody else has taken or returned frames of this row.
+                Err(found) => old = found,
+            }
+            slot.clear(persist, Side::Front);
+            self.give_counts(row.tree, row.entry, got);
+        }
+        None
+    }
+
+    /// Whether a row consists of 64 frames of which none is in doubt.
+    pub(crate) fn may_be_held(&self, row: usize) -> bool {
+        (row + 1) * WORD_FRAMES <= self.frames() && !self.is_in_doubt(row)
+    }
+
+    /// Subtracts up to this many frames from the counts; returns how many.
+    fn take_counts(&self, row: Row<'_>, frames: u32) -> Option<u32> {
+        let persist = &self.persist;
+        // Whether this breaks a huge frame that was entirely free is a guess, so
+        // that most often the tree's word changes once.
+        let all_free = |count: u16| isize::from(count == Lower::<WORDS, TREE>::FREE);
+        let guess = all_free(row.entry.load(persist));
+        let promised = (self.trees).take_some(persist, row.tree, frames as usize, guess)?;
+        let step = |count: u16| {
+            let some = count.min(promised);
+            (count <= Lower::<WORDS, TREE>::FREE && some > 0).then(|| count - some)
+        };
+        let (got, whole) = match row.entry.update(persist, step) {
+            Ok(count) => (count.min(promised), all_free(count)),
+            Err(_) => (0, 0),
+        };
+        let back = Amount {
+            frames: usize::from(promised - got),
+            whole: guess - whole,
+        };
+        if back != Amount::default() {
+            self.trees.give(persist, row.tree, back);
+        }
+        (got > 0).then_some(u32::from(got))
+    }
+
+    /// Adds frames, whose bits are clear, to the counts.
+    pub(crate) fn give_counts(&self, tree: usize, entry: Entry<'_>, frames: u32) {
+        if frames > 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "frames of one row")]
+            let whole = (self.lower).give_count(&self.persist, entry, frames as u16);
+            let frames = frames as usize;
+            self.trees
+                .give(&self.persist, tree, Amount { frames, whole });
+        }
+    }
+
+    /// Returns held frames to their row. The result is those of them that were
+    /// free already: each a second free, by another processor.
+    pub(crate) fn return_row(&self, slot: Slot<'_>, side: Side, bits: Bits) -> u64 {
+        let persist = &self.persist;
+        let huge = bits.row / WORDS;
+        let Some((entry, field)) = self.lower.entry(huge).zip(self.lower.field(huge)) else {
+            return 0;
+        };
+        slot.begin_return(persist, side, bits.row);
+        let old = field[bits.row % WORDS].clear(persist, bits.mask);
+        slot.clear(persist, side);
+        self.give_counts(huge / TREE, entry, ones(bits.mask & old));
+        bits.mask & !old
+    }
+}
+
+/// Returns the lowest `count` set bits, most often all of them.
+fn lowest_unless_all(mask: u64, count: u32) -> u64 {
+    if count == ones(mask) {
+        mask
+    } else {
+        lowest(mask, count)
+    }
+}

@@ -1,0 +1,134 @@
+//! Taking a block that is not at hand.
+//!
+//! A held row first, then a new row of the tree in use, then the best other tree,
+//! then any. Blocks that are not less than a row, and handles that hold none, go
+//! without the row.
+
+use frame::{FrameId, Order};
+use persist::Persist;
+
+use super::place::Place;
+use super::{Held, Local};
+use crate::error::GetError;
+use crate::row::{WORD_ORDER, first_free, run};
+use crate::shape::WORD_FRAMES;
+use crate::slot::{Bits, Side};
+use crate::zone::Zone;
+
+impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
+    /// Takes a block in any way there is.
+    #[inline(never)]
+    pub(super) fn get_slowly(&mut self, order: Order) -> Option<FrameId> {
+        if order > Zone::<P, WORDS, TREE>::MAX_ORDER {
+            return None;
+        }
+        self.heed_requests();
+        let exponent = order.exponent();
+        if exponent < WORD_ORDER
+            && self.may_hold
+            && let Some(frame) = self.take_held(exponent)
+        {
+            return Some(frame);
+        }
+        let kind = Self::kind(order);
+        let Place { tree, near, .. } = self.places[kind];
+        if let Some(frame) = self.take_in(tree, near, exponent) {
+            self.places[kind].near = frame.0;
+            return Some(frame);
+        }
+        self.get_elsewhere(kind, exponent)
+    }
+
+    /// Searches all trees: the best one first, then one after the other.
+    #[cold]
+    fn get_elsewhere(&mut self, kind: usize, order: u8) -> Option<FrameId> {
+        let zone = self.zone;
+        let start = self.places[kind].tree;
+        loop {
+            let best = zone.best_tree(start, order);
+            // Most often the best tree has a block, and it is all that is tried. If
+            // it has none in one piece, or was emptied meanwhile, any will do.
+            for tree in best.into_iter().chain(zone.trees_from(start)) {
+                let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
+                if let Some(frame) = self.take_in(tree, place.near, order) {
+                    let near = frame.0;
+                    self.move_to(kind, Place { near, ..place });
+                    return Some(frame);
+                }
+            }
+            // What is missing may be in our own hands.
+            if self.give_back() == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Takes a block out of one tree, with a whole row if it can be held.
+    #[inline]
+    fn take_in(&mut self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
+        let zone = self.zone;
+        if order < WORD_ORDER
+            && self.may_hold
+            && self.slot.mask(&zone.persist, Side::Front) == 0
+            && let Some(bits) = zone.claim_in(tree, near, order, self.slot)
+        {
+            self.front = self.hold(bits);
+            if let Some(frame) = self.take_from(Side::Front, order) {
+                return Some(frame);
+            }
+        }
+        zone.get_in(tree, near, order)
+    }
+
+    /// Takes a block out of the held rows. An empty front is replaced by the back.
+    fn take_held(&mut self, order: u8) -> Option<FrameId> {
+        let persist = &self.zone.persist;
+        let mask = |side| self.slot.mask(persist, side);
+        if mask(Side::Front) == 0 && mask(Side::Back) != 0 {
+            let mask = mask(Side::Back);
+            let row = self.back.number()?;
+            self.slot.bring_forward(persist, Bits { row, mask });
+            self.front = core::mem::replace(&mut self.back, Held::nothing(self.slot));
+        }
+        (self.take_from(Side::Front, order)).or_else(|| self.take_from(Side::Back, order))
+    }
+
+    fn take_from(&mut self, side: Side, order: u8) -> Option<FrameId> {
+        let persist = &self.zone.persist;
+        let mask = self.slot.mask(persist, side);
+        let bit = first_free(!mask, order)?;
+        let rest = mask & !run(bit, order);
+        self.slot.set_mask(persist, side, rest);
+        let row = self.held(side).number()?;
+        Some(FrameId(row * WORD_FRAMES + bit as usize))
+    }
+
+    /// Returns what the handle remembers of a row that it holds from now on.
+    pub(super) fn hold(&self, bits: Bits) -> Held<'m> {
+        match self.zone.lower.row(bits.row) {
+            Some(word) => Held::row(bits.row, word),
+            None => Held::nothing(self.slot),
+        }
+    }
+
+    /// Returns what the handle remembers of a side.
+    pub(super) const fn held(&self, side: Side) -> Held<'m> {
+        match side {
+            Side::Front => self.front,
+            Side::Back => self.back,
+        }
+    }
+
+    /// Says why there was no block, after all has been searched.
+    #[cold]
+    pub(super) fn refusal(&self, order: Order) -> GetError {
+        let max = Zone::<P, WORDS, TREE>::MAX_ORDER;
+        if order > max {
+            return GetError::BadOrder { order, max };
+        }
+        match self.ask_others() {
+            0 => GetError::OutOfMemory { order },
+            frames => GetError::HeldElsewhere { order, frames },
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What one processor uses to take and return frames.
+//!
+//! The fast paths are here, and small enough to be inlined: a frame comes from,
+//! or goes back into, a row that the processor holds. Everything else is in the
+//! modules below, which the fast paths call once in a row or so.
+
+mod drain;
+mod get;
+mod held;
+mod place;
+mod put;
+
+use core::marker::PhantomData;
+
+use frame::{FrameId, Order};
+use persist::Persist;
+
+use self::held::Held;
+use self::place::{Freed, Place};
+use crate::cell::Cell;
+use crate::error::{GetError, PutError};
+use crate::layout::LINE_CELLS;
+use crate::slot::{Side, Slot};
+use crate::zone::{Zone, line};
+
+pub use self::held::DoubleFrees;
+
+/// A processor's handle on a [`Zone`].
+///
+/// There is one a processor; it may move to another thread but never be used by
+/// two, which the type system sees to.
+///
+/// # What it holds
+///
+/// Up to 64 free frames of one row that it takes from, and up to 64 freed frames
+/// of another. They are free in all statistics, but nobody else can take them.
+/// [`drain`](Self::drain) returns them; a processor calls it before it idles. A
+/// processor that fails to get a block asks the others to drain, which they do
+/// with their next call that is not answered from a held row, and reports what
+/// is still out of reach as [`GetError::HeldElsewhere`].
+///
+/// Dropping the handle drains it and makes its number available again. A handle
+/// that was forgotten, or whose processor has died, keeps what it holds until the
+/// zone is recovered.
+///
+/// # Interrupts
+///
+/// Must not be entered again from an interrupt: whoever allocates in interrupt
+/// handlers needs to disable interrupts around each call, or a handle for them.
+///
+/// # Durability
+///
+/// Where the platform saves caches, what a call has done survives once a later
+/// store of this processor is visible to others. Who tells somebody by other means
+/// that a block was taken or freed needs a locked instruction or a fence first.
+pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
+    zone: &'z Zone<'m, P, WORDS, TREE>,
+    /// Masks of the held rows; a line of zeros for a handle that holds none.
+    slot: Slot<'m>,
+    front: Held<'m>,
+    back: Held<'m>,
+    may_hold: bool,
+    cpu: usize,
+    line: &'m [Cell; LINE_CELLS],
+    /// Where to take parts of huge frames from, and whole ones.
+    places: [Place; 2],
+    freed: Freed,
+    double_frees: DoubleFrees,
+    /// Makes the handle `!Sync`, also for those who only have a reference.
+    not_sync: PhantomData<core::cell::Cell<()>>,
+}
+
+impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P, WORDS, TREE> {
+    pub(crate) fn new(
+        zone: &'z Zone<'m, P, WORDS, TREE>,
+        cpu: usize,
+        line: &'m [Cell; LINE_CELLS],
+        slot: Option<&'m [Cell; LINE_CELLS]>,
+    ) -> Self {
+        // Processors begin far from each other.
+        let tree = cpu * zone.trees.len() / zone.cpus();
+        let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
+        let may_hold = slot.is_some();
+        let slot = Slot::new(slot.unwrap_or(line));
+        let mut local = Self {
+            zone,
+            slot,
+            front: Held::nothing(slot),
+            back: Held::nothing(slot),
+            may_hold,
+            cpu,
+            line,
+            places: [place; 2],
+            freed: Freed::default(),
+            double_frees: DoubleFrees::default(),
+            not_sync: PhantomData,
+        };
+        local.move_to(place::PARTS, place);
+        local
+    }
+
+    /// Returns the number of the processor.
+    pub const fn cpu(&self) -> usize {
+        self.cpu
+    }
+
+    /// Takes a block.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`GetError::OutOfMemory`] if no tree had such a block when it was
+    /// looked at: while others allocate and free, one may exist at any time and
+    /// still be missed. Returns [`GetError::HeldElsewhere`] if other processors
+    /// hold frames that might have been such a block, and
+    /// [`GetError::BadOrder`] above [`Zone::MAX_ORDER`].
+    #[inline]
+    pub fn get(&mut self, order: Order) -> Result<FrameId, GetError> {
+        if order == Order::FRAME {
+            let mask = self.slot.mask(&self.zone.persist, Side::Front);
+            if mask != 0 {
+                if !cfg!(mutant = "get_forgets_bit") {
+                    let rest = mask & (mask - 1);
+                    self.slot.set_mask(&self.zone.persist, Side::Front, rest);
+                }
+                return Ok(self.front.frame(mask));
+            }
+        }
+        self.get_slowly(order).ok_or_else(|| self.refusal(order))
+    }
+
+    /// Takes this very block, or none.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`GetError::NotFree`] if a part of it is allocated, and an error
+    /// that names the cause if there is no such block.
+    pub fn get_at(&mut self, frame: FrameId, order: Order) -> Result<(), GetError> {
+        self.heed_requests();
+        let refused = match self.zone.get_at(frame, order) {
+            Err(GetError::NotFree { .. }) => GetError::NotFree { frame, order },
+            other => return other,
+        };
+        if self.give_back() > 0 && self.zone.get_at(frame, order).is_ok() {
+            return Ok(());
+        }
+        match self.ask_others() {
+            0 => Err(refused),
+            frames if self.zone.is_free(frame, order) => {
+                Err(GetError::HeldElsewhere { order, frames })
+            }
+            _ => Err(refused),
+        }
+    }
+
+    /// Returns a block, or an aligned part of one.
+    ///
+    /// A part of a huge frame that was allocated as a whole may be returned too:
+    /// the rest stays allocated, and is then returned in parts.
+    ///
+    /// # What can't be noticed
+    ///
+    /// * live blocks of others freed as one;
+    /// * a frame that was freed twice but allocated again in between;
+    /// * a free of a frame that is free because another processor holds it. That
+    ///   processor counts it when it returns the row: see
+    ///   [`double_frees`](Self::double_frees).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PutError`], and leaves everything as it is, if the block does not
+    /// exist or is not allocated. Only if another processor returns parts of the
+    /// same block of order 7 or 8 at this very time, some of it is freed by one
+    /// call and the rest by the other.
+    #[inline]
+    pub fn put(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        if order == Order::FRAME {
+            let persist = &self.zone.persist;
+            let side = if self.front.has(frame) {
+                Some((Side::Front, &self.front))
+            } else if self.back.has(frame) {
+                Some((Side::Back, &self.back))
+            } else {
+                None
+            };
+            if let Some((side, held)) = side {
+                let (bit, mask) = (Held::bit(frame), self.slot.mask(persist, side));
+                // Clear in the mask: handed out. Set in the row: nobody else has
+                // freed it. With an empty mask nothing is held of the row, and a
+                // closer look is needed.
+                if mask != 0 && mask & bit == 0 && held.word.load(persist) & bit != 0 {
+                    self.slot.set_mask(persist, side, mask | bit);
+                    return Ok(());
+                }
+            }
+        }
+        self.put_slowly(frame, order)
+    }
+
+    /// Returns the frames that were found to be freed twice when a row was
+    /// returned.
+    pub const fn double_frees(&self) -> DoubleFrees {
+        self.double_frees
+    }
+}
+
+impl<P: Persist, const WORDS: usize, const TREE: usize> Drop for Local<'_, '_, P, WORDS, TREE> {
+    fn drop(&mut self) {
+        self.drain();
+        self.line[line::TAKEN].store(&self.zone.persist, 0);
+    }
+}

@@ -1,0 +1,108 @@
+//! From which trees a handle takes.
+//!
+//! One for parts of huge frames, one for whole ones, each reserved where possible
+//! so that processors stay out of each other's way. A reservation keeps nobody
+//! from anything: whoever finds nothing better takes from any tree.
+
+use frame::{FrameId, Order};
+use persist::Persist;
+
+use super::Local;
+use crate::shape::Shape;
+use crate::zone::{Zone, line};
+
+/// Where the next search begins.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) tree: usize,
+    /// A frame in the tree: the one that was taken last.
+    pub(super) near: usize,
+    pub(super) reserved: bool,
+}
+
+impl Place {
+    /// Returns the start of a tree, not reserved.
+    pub(super) const fn at_start_of(tree: usize, tree_frames: usize) -> Self {
+        Self {
+            tree,
+            near: tree * tree_frames,
+            reserved: false,
+        }
+    }
+}
+
+/// Into which tree the last frees went, and how many in a row.
+#[derive(Default)]
+pub(super) struct Freed {
+    tree: usize,
+    times: u32,
+    /// The row of the last frame that was freed by itself.
+    pub(super) row: Option<usize>,
+}
+
+/// Index of the place that serves parts of huge frames.
+pub(super) const PARTS: usize = 0;
+/// Index of the place that serves whole huge frames.
+pub(super) const WHOLES: usize = 1;
+
+/// Frees in a row into one tree after which a processor moves there.
+const MOVE_AFTER: u32 = 4;
+
+impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
+    /// Returns which place serves an order.
+    #[inline(always)]
+    pub(super) fn kind(order: Order) -> usize {
+        usize::from(order.exponent() >= Shape::<WORDS, TREE>::HUGE_ORDER)
+    }
+
+    /// Takes from this place from now on, and reserves its tree unless somebody
+    /// else has.
+    pub(super) fn move_to(&mut self, kind: usize, to: Place) {
+        let zone = self.zone;
+        if self.places[kind].reserved && self.places[kind].tree == to.tree {
+            self.places[kind].near = to.near;
+            return;
+        }
+        self.release(kind);
+        let reserved = zone.trees.reserve(&zone.persist, to.tree);
+        self.places[kind] = Place { reserved, ..to };
+        if reserved {
+            self.note(kind, to.tree + 1);
+        }
+    }
+
+    /// Ends the reservation of a place.
+    pub(super) fn release(&mut self, kind: usize) {
+        let place = &mut self.places[kind];
+        if core::mem::take(&mut place.reserved) {
+            self.zone.trees.release(&self.zone.persist, place.tree);
+            self.note(kind, 0);
+        }
+    }
+
+    /// Moves to another tree if the frees keep going there: what has just been
+    /// freed is the best to take next.
+    pub(super) fn freed_into(&mut self, tree: usize, frame: FrameId, order: Order) {
+        if tree == self.places[PARTS].tree {
+            return;
+        }
+        if self.freed.tree != tree {
+            (self.freed.tree, self.freed.times) = (tree, 1);
+            return;
+        }
+        self.freed.times += 1;
+        if self.freed.times >= MOVE_AFTER && Self::kind(order) == PARTS {
+            self.freed.times = 0;
+            if !self.zone.trees.read(&self.zone.persist, tree).in_use() {
+                let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
+                let near = frame.0;
+                self.move_to(PARTS, Place { near, ..start });
+            }
+        }
+    }
+
+    /// Writes down in the processor's line which tree it has reserved.
+    fn note(&self, kind: usize, value: usize) {
+        self.line[line::TREES[kind]].store(&self.zone.persist, value as u64);
+    }
+}

@@ -1,0 +1,134 @@
+//! Returning a block that is not of a held row, or in a way that needs a closer
+//! look.
+//!
+//! A frame by itself goes straight to the shared tables. The second one in a row
+//! of the same 64 starts a gather: from then on the row's frames are collected,
+//! and returned together when the next row's turn comes.
+
+use frame::{FrameId, Order};
+use persist::Persist;
+
+use super::place::PARTS;
+use super::{Held, Local};
+use crate::error::PutError;
+use crate::lower::Lower;
+use crate::row::{WORD_ORDER, run};
+use crate::shape::{Shape, WORD_FRAMES};
+use crate::slot::{Bits, Side};
+
+/// Frames that the last gather must have collected for the next one to begin with
+/// the first frame: then frames come in order, and there will be more.
+const EAGER_FROM: u32 = 8;
+
+impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
+    /// Returns a block in any way there is.
+    #[inline(never)]
+    pub(super) fn put_slowly(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        self.heed_requests();
+        self.zone.check_put(frame, order)?;
+        if self.may_hold {
+            if Self::kind(order) == PARTS {
+                self.check_held(frame, order)?;
+            }
+            if order.exponent() < WORD_ORDER && self.put_held(frame, order) {
+                return Ok(());
+            }
+            if order == Order::FRAME && self.gather(frame) {
+                return Ok(());
+            }
+        }
+        let tree = self.put_directly(frame, order)?;
+        if self.zone.has_doubts() {
+            self.zone.settle_doubts(frame, order);
+        }
+        self.freed.row = (order == Order::FRAME).then_some(frame.0 / WORD_FRAMES);
+        self.freed_into(tree, frame, order);
+        Ok(())
+    }
+
+    /// Returns a block to the shared tables; the result is its tree.
+    fn put_directly(&mut self, frame: FrameId, order: Order) -> Result<usize, PutError> {
+        match self.zone.put(frame, order) {
+            // Free frames that the processor holds itself look like allocated ones.
+            Err(PutError::NotWhole { .. }) if self.give_back() > 0 => self.zone.put(frame, order),
+            outcome => outcome,
+        }
+    }
+
+    /// Refuses a block of which the processor itself holds a part.
+    fn check_held(&self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        let persist = &self.zone.persist;
+        let rows = frame.0 / WORD_FRAMES..=(frame.0 + order.frames() - 1) / WORD_FRAMES;
+        let mut free = Side::BOTH.into_iter().filter_map(|side| {
+            let row = self.held(side).number().filter(|row| rows.contains(row))?;
+            let held = self.slot.mask(persist, side) & bits_of(frame, order);
+            (held != 0).then(|| FrameId(row * WORD_FRAMES + held.trailing_zeros() as usize))
+        });
+        match free.next() {
+            Some(frame) => Err(PutError::NotAllocated { frame }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns a block into a held row, if it is of one and allocated there.
+    fn put_held(&mut self, frame: FrameId, order: Order) -> bool {
+        let persist = &self.zone.persist;
+        let sides = Side::BOTH.into_iter();
+        let Some(side) = sides.into_iter().find(|&side| self.held(side).has(frame)) else {
+            return false;
+        };
+        let bits = bits_of(frame, order);
+        let row = self.held(side).word.load(persist);
+        let mask = self.slot.mask(persist, side);
+        // As long as something is held of the row, its huge frame is in parts. With
+        // an empty mask it may have been freed since, and allocated as a whole.
+        let in_parts = mask != 0 || self.is_in_parts(frame);
+        let is_allocated = in_parts && row & bits == bits;
+        if is_allocated {
+            self.slot.set_mask(persist, side, mask | bits);
+        }
+        is_allocated
+    }
+
+    /// Starts to gather the frames of a row, if this one is likely not the last;
+    /// returns whether it was taken.
+    fn gather(&mut self, frame: FrameId) -> bool {
+        let persist = &self.zone.persist;
+        let (row, mask) = (frame.0 / WORD_FRAMES, Held::bit(frame));
+        let eager = || self.slot.mask(persist, Side::Back).count_ones() >= EAGER_FROM;
+        if self.freed.row != Some(row) && !eager() {
+            return false;
+        }
+        // A huge frame that is allocated as a whole is split by its first part,
+        // at once; an incomplete row has bits for frames that don't exist.
+        let word = self
+            .zone
+            .lower
+            .row(row)
+            .map_or(0, |word| word.load(persist));
+        if !self.is_in_parts(frame) || word & mask == 0 || !self.zone.may_be_held(row) {
+            return false;
+        }
+        self.return_side(Side::Back);
+        let bits = Bits { row, mask };
+        self.slot.own(persist, Side::Back, bits);
+        self.back = self.hold(bits);
+        let tree = row / WORDS / TREE;
+        self.freed_into(tree, frame, Order::FRAME);
+        true
+    }
+
+    /// Whether the huge frame around a frame is allocated bit by bit. If the frame
+    /// itself is allocated, that does not change before it is freed.
+    fn is_in_parts(&self, frame: FrameId) -> bool {
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let lower = &self.zone.lower;
+        lower.entry_value(&self.zone.persist, huge) <= Lower::<WORDS, TREE>::FREE
+    }
+}
+
+/// Returns the bits of a block in each row that it touches.
+fn bits_of(frame: FrameId, order: Order) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
+    run((frame.0 % WORD_FRAMES) as u32, order.exponent())
+}

@@ -1,0 +1,88 @@
+//! What processors held when a crash came.
+//!
+//! Runs before anything is counted. Where a slot says OWNED, its frames go back;
+//! where it says that they were on their way, nobody knows, and they are listed:
+//! see [`Slot`]. A crash in between finds the same records again, or their
+//! successors, and does the same.
+
+use persist::Persist;
+
+use super::recover::Recovery;
+use super::{Lower, persist_now};
+use crate::entry;
+use crate::slot::{Bits, Record, Side, Slot};
+
+impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
+    /// Gives back what processors held, and lists what they may have held.
+    pub(super) fn recover_slots<P: Persist>(&self, persist: &P, found: &mut Recovery) {
+        for slot in self.slots.iter().map(Slot::new) {
+            for side in Side::BOTH {
+                match slot.read(persist, side) {
+                    Record::None => {}
+                    Record::Owned(bits) => self.free_held(persist, bits, found),
+                    Record::Window(bits) => self.list_doubts(persist, slot, bits, found),
+                    Record::Unreadable => found.unreadable += 1,
+                }
+                // Of a record that says nothing, the mask may still be there.
+                slot.clear(persist, side);
+            }
+        }
+        for slot in self.slots.iter().map(Slot::new) {
+            if let Some(bits) = slot.doubts(persist) {
+                // A frame that was freed since is no longer in doubt.
+                let freed = !self.set_bits(persist, bits);
+                let row = bits.row;
+                slot.settle_doubts(persist, Bits { row, mask: freed });
+            }
+            let left = slot
+                .doubts(persist)
+                .map_or(0, |bits| bits.mask.count_ones());
+            found.uncertain += left as usize;
+        }
+    }
+
+    /// Clears the bits of frames that a processor held. Durable before the slot
+    /// forgets them: with the rest of the tables, or at once where stores are.
+    fn free_held(&self, persist: &impl Persist, bits: Bits, found: &mut Recovery) {
+        let held = self.set_bits(persist, bits);
+        if let Some(word) = self.row(bits.row) {
+            word.clear(persist, held);
+            // PERSIST: the bits before the slot that says they are free.
+            persist_now(persist, word);
+        }
+        found.held += held.count_ones() as usize;
+    }
+
+    /// Writes frames into the first list that has room for them.
+    fn list_doubts(&self, persist: &impl Persist, own: Slot<'_>, bits: Bits, found: &mut Recovery) {
+        let row = bits.row;
+        let mask = self.set_bits(persist, bits);
+        if mask == 0 {
+            return;
+        }
+        let mut lists = core::iter::once(own).chain(self.slots.iter().map(Slot::new));
+        let list = lists.find(|list| list.add_doubts(persist, Bits { row, mask }));
+        match list {
+            // PERSIST: the list before the record that it replaces.
+            Some(list) => list.persist(persist),
+            None => found.unlisted += mask.count_ones() as usize,
+        }
+    }
+
+    /// Returns which of these frames exist and have their own bit set: none, where
+    /// the huge frame is allocated as a whole.
+    fn set_bits(&self, persist: &impl Persist, bits: Bits) -> u64 {
+        let huge = bits.row / WORDS;
+        let whole = matches!(
+            self.entry_value(persist, huge),
+            entry::HUGE | entry::SPLITTING
+        );
+        match self.row(bits.row) {
+            Some(word) if !whole => {
+                let present = !self.absent(huge, bits.row % WORDS);
+                word.load(persist) & bits.mask & present
+            }
+            _ => 0,
+        }
+    }
+}
