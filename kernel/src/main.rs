@@ -64,6 +64,7 @@ fn main(info: &'static mut BootInfo) -> ! {
     let volatile = zones::open_volatile(&placement, handover.direct, &clock);
     let frames = DramFrames::new(volatile);
     let mut mapper = phases::take_over_memory(&handover, &placement, frames);
+    phases::hide_persistent(&mut mapper, &topology, handover.regions);
     console::add_firmware_port(&mut mapper, &topology, handover.regions);
     phases::start_interrupts(&mut mapper, &topology, &clock);
     let zones = phases::open_zones(&placement, volatile, &mut mapper, &options, &clock);

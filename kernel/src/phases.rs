@@ -1,7 +1,8 @@
 //! The steps of the boot that are a line in `main` and a few here.
 
-use bootloader_api::info::MemoryRegion;
-use firmware::Topology;
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
+use firmware::{PersistentRange, Topology};
+use frame::{PhysAddr, PhysRange};
 use options::Options;
 use record::{Record, Verdict};
 use workload::ledger;
@@ -111,6 +112,41 @@ fn grow_heap(mapper: &mut Mapper<'_>, regions: &[MemoryRegion], largest_zone: u6
     }
     let (_, total) = heap::usage();
     info!("memory", "heap of {}", Size(total as u64));
+}
+
+/// Takes all persistent memory out of the map of all memory: it is only reached
+/// through mappings of its own. A listed range that lies over the kernel's own
+/// memory is the firmware's mistake, and stays.
+///
+/// # Panics
+///
+/// Panics if no frame is left for smaller page tables: it would stay writable.
+pub(crate) fn hide_persistent(
+    mapper: &mut Mapper<'_>,
+    topology: &Topology,
+    regions: &[MemoryRegion],
+) {
+    let is_own = |region: &&MemoryRegion| {
+        matches!(
+            region.kind,
+            MemoryRegionKind::Usable | MemoryRegionKind::Bootloader
+        )
+    };
+    let extent =
+        |region: &MemoryRegion| PhysRange::between(PhysAddr(region.start), PhysAddr(region.end));
+    for PersistentRange { range, .. } in &topology.persistent {
+        let mut own = regions.iter().filter(is_own).map(extent);
+        if own.any(|region| region.overlaps(*range)) {
+            continue;
+        }
+        // SAFETY:
+        // 1. Persistent memory is only referred to once it is mapped for that, and
+        //    this range holds none of the kernel's own memory.
+        // 2. The other processors are started later.
+        if let Err(error) = unsafe { mapper.hide(*range) } {
+            panic!("memory: {range} can't be hidden: {error}");
+        }
+    }
 }
 
 /// Readies the interrupt controllers and the timer of the boot processor.

@@ -5,9 +5,13 @@
 //! guard pages (stacks) the kernel maps itself, in parts of the address space
 //! that the loader left unused, with the largest pages that fit.
 //!
+//! What the direct map shows of persistent memory is hidden first ([`hide`]).
+//!
 //! Nothing is ever unmapped, and no right ever taken away, once a second
 //! processor runs: entries only turn from absent to present. Therefore no
 //! processor has to be told to forget a translation.
+
+mod hide;
 
 use core::fmt;
 

@@ -40,6 +40,11 @@ impl DirectMap {
         range.end() <= self.end
     }
 
+    /// Returns the part of a range that the map covers.
+    pub(crate) fn part_of(self, range: PhysRange) -> PhysRange {
+        range.intersection(PhysRange::between(PhysAddr(0), self.end))
+    }
+
     /// Returns the pointer to a physical address, which means nothing outside of
     /// what the map covers.
     pub(crate) fn pointer(self, address: PhysAddr) -> *mut u8 {

@@ -83,6 +83,21 @@ impl<'z> Mapper<'z> {
         self.direct
     }
 
+    /// Takes a physical range out of the map of all memory.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MapError::OutOfFrames`].
+    ///
+    /// # Safety
+    ///
+    /// 1. Nothing refers to the range through the map of all memory.
+    /// 2. No other processor runs.
+    pub(crate) unsafe fn hide(&mut self, range: PhysRange) -> Result<(), MapError> {
+        // SAFETY: clauses 1 and 2.
+        unsafe { self.space.hide(&mut self.frames, range) }
+    }
+
     /// Maps a physical range.
     ///
     /// # Errors
