@@ -9,7 +9,7 @@ use spin::Once;
 
 use crate::arch::{
     cpu,
-    port::{in16, out8, out16, out32},
+    port::{self, in16, out8, out16, out32},
 };
 
 /// What the firmware says about it, once that is known.
@@ -38,6 +38,8 @@ pub(crate) fn learn(topology: &Topology) {
 pub(crate) fn power_off() -> ! {
     if let Some(power_off) = FIRMWARE.get() {
         sleep(power_off);
+        // An emulator may only get to it after the next few instructions.
+        port::wait();
     }
     // On a real machine anything may be at these ports.
     if cpu::is_virtual() {

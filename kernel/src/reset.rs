@@ -15,7 +15,7 @@ use x86_64::{
     structures::DescriptorTablePointer,
 };
 
-use crate::arch::port::{in8, out8, out32};
+use crate::arch::port::{self, in8, out8, out32};
 
 /// A way to reset the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl ResetWay {
         for way in [self, Self::Keyboard] {
             note(way);
             way.try_once();
-            wait_a_little();
+            port::wait();
         }
         note(Self::TripleFault);
         triple_fault()
@@ -143,13 +143,4 @@ fn triple_fault() -> ! {
     unsafe { lidt(&nothing) };
     // SAFETY: the exception finds no handler, and execution ends here.
     unsafe { asm!("ud2", options(noreturn)) }
-}
-
-/// A reset takes effect within microseconds; port reads take about one each.
-fn wait_a_little() {
-    const UNUSED: u16 = 0x80;
-    for _ in 0..200_000 {
-        // SAFETY: the port of diagnostic codes has no effect on memory.
-        let _ = unsafe { in8(UNUSED) };
-    }
 }

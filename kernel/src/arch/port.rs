@@ -56,3 +56,13 @@ pub(crate) unsafe fn out32(port: u16, value: u32) {
     // SAFETY: clause 1 is all that the instruction needs.
     unsafe { Port::new(port).write(value) }
 }
+
+/// Waits about a fifth of a second for what a write to a port has set off: port
+/// reads take about a microsecond each, on any machine.
+pub(crate) fn wait() {
+    const DIAGNOSTICS: u16 = 0x80;
+    for _ in 0..200_000 {
+        // SAFETY: the port of diagnostic codes has no effect on memory.
+        let _ = unsafe { in8(DIAGNOSTICS) };
+    }
+}
