@@ -76,7 +76,20 @@ impl Cell {
         persist: &impl Persist,
         step: impl Fn(u64) -> Option<u64>,
     ) -> Result<u64, u64> {
-        let mut old = self.load(persist);
+        let seen = self.load(persist);
+        self.update_from(persist, seen, step)
+    }
+
+    /// The same for one who has read the word already. A load waits for the locked
+    /// operation before it, so operations of several steps load everything first.
+    #[inline(always)]
+    pub(crate) fn update_from(
+        &self,
+        persist: &impl Persist,
+        seen: u64,
+        step: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        let mut old = seen;
         while let Some(new) = step(old) {
             match self.replace(persist, old, new) {
                 Ok(()) => return Ok(old),

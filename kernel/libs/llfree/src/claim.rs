@@ -147,19 +147,18 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         }
     }
 
-    /// Returns held frames to their row. The result is those of them that were
-    /// free already: each a second free, by another processor.
+    /// Returns held frames to their row, not to the counts: that is the caller's.
+    /// The result is what the row was: a held frame whose bit was clear has been
+    /// freed a second time, by another processor.
     pub(crate) fn return_row(&self, slot: Slot<'_>, side: Side, bits: Bits) -> u64 {
         let persist = &self.persist;
-        let huge = bits.row / WORDS;
-        let Some((entry, field)) = self.lower.entry(huge).zip(self.lower.field(huge)) else {
-            return 0;
-        };
         slot.begin_return(persist, side, bits.row);
-        let old = field[bits.row % WORDS].clear(persist, bits.mask);
+        let old = self
+            .lower
+            .row(bits.row)
+            .map_or(0, |word| word.clear(persist, bits.mask));
         slot.clear(persist, side);
-        self.give_counts(huge / TREE, entry, ones(bits.mask & old));
-        bits.mask & !old
+        old
     }
 }
 

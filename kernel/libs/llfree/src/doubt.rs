@@ -77,9 +77,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         }
         match fate {
             Fate::Keep => Ok(()),
-            Fate::Free => (self.put(frame, Order::FRAME))
-                .map(drop)
-                .map_err(ResolveError::Refused),
+            Fate::Free => self.put_frame(frame).map_err(ResolveError::Refused),
         }
     }
 

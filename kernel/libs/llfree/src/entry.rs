@@ -57,6 +57,21 @@ impl<'a> Entry<'a> {
         self.part_of(self.quad.load(persist))
     }
 
+    /// Reads the word that the entry is in, for [`Self::update_from`].
+    #[inline(always)]
+    pub(crate) fn peek(self, persist: &impl Persist) -> Seen {
+        Seen(self.quad.load(persist))
+    }
+
+    /// Adds frames to a count that they are missing from. Returns what it was, or
+    /// leaves it and returns it as the error if it is no such count.
+    #[inline(always)]
+    pub(crate) fn add(self, persist: &impl Persist, frames: u16, most: u16) -> Result<u16, u16> {
+        self.update(persist, |old: u16| {
+            old.checked_add(frames).filter(|&new| new <= most)
+        })
+    }
+
     /// Starts to make the entry durable.
     #[inline(always)]
     pub(crate) fn flush(self, persist: &impl Persist) {
@@ -71,7 +86,18 @@ impl<'a> Entry<'a> {
         persist: &impl Persist,
         step: impl Fn(u16) -> Option<u16>,
     ) -> Result<u16, u16> {
-        let replaced = self.quad.update(persist, |quad| {
+        self.update_from(persist, self.peek(persist), step)
+    }
+
+    /// The same for one who has read the entry already.
+    #[inline(always)]
+    pub(crate) fn update_from(
+        self,
+        persist: &impl Persist,
+        seen: Seen,
+        step: impl Fn(u16) -> Option<u16>,
+    ) -> Result<u16, u16> {
+        let replaced = self.quad.update_from(persist, seen.0, |quad| {
             let new = step(self.part_of(quad))?;
             Some(quad & !(0xffff << self.shift) | u64::from(new) << self.shift)
         });
@@ -91,9 +117,22 @@ impl<'a> Entry<'a> {
         from: u16,
         to: u16,
     ) -> Result<(), [u16; 2]> {
+        self.exchange_from(persist, self.peek(persist), span, from, to)
+    }
+
+    /// The same for one who has read the entry already.
+    #[inline(always)]
+    pub(crate) fn exchange_from(
+        self,
+        persist: &impl Persist,
+        seen: Seen,
+        span: Span,
+        from: u16,
+        to: u16,
+    ) -> Result<(), [u16; 2]> {
         let ones = span.ones() << self.shift;
         let (mask, from, to) = (ones * 0xffff, ones * u64::from(from), ones * u64::from(to));
-        let replaced = self.quad.update(persist, |quad| {
+        let replaced = self.quad.update_from(persist, seen.0, |quad| {
             (quad & mask == from).then_some(quad & !mask | to)
         });
         match replaced {
@@ -108,6 +147,10 @@ impl<'a> Entry<'a> {
         (quad >> self.shift) as u16
     }
 }
+
+/// What the word of an entry was when it was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen(u64);
 
 /// How many neighbouring huge frames make a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,12 @@
 //! ```text
 //! lower   bitfields, one line a huge frame · entries, four a word · padding to a line
 //!         · slots, one line each
-//! upper   one line a processor · one word a tree · padding to a line
+//! upper   one line a processor · debts of each processor · one word a tree
+//!         · padding to a line
 //! ```
 
 use crate::cell::{CELL_BYTES, Cell, cells};
+use crate::debt;
 use crate::entry::QUAD;
 use crate::error::ZoneError;
 use crate::shape::Shape;
@@ -67,7 +69,8 @@ impl Layout {
         let trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES) * CELL_BYTES;
         Self {
             lower_bytes: tables + slots(huge) * LINE_BYTES,
-            upper_bytes: (cpus * LINE_BYTES + trees).next_multiple_of(LINE_BYTES),
+            upper_bytes: (cpus * (LINE_BYTES + debt::cells(huge) * CELL_BYTES) + trees)
+                .next_multiple_of(LINE_BYTES),
         }
     }
 }
@@ -91,6 +94,8 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
     pub(crate) slots: &'m [[Cell; LINE_CELLS]],
     /// One line a processor.
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
+    /// What the processors owe, the same number of words each.
+    pub(crate) debts: &'m [Cell],
     /// One word a tree.
     pub(crate) trees: &'m [Cell],
 }
@@ -148,12 +153,14 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
         let quads = huge.div_ceil(QUAD);
         // Bitfields of tiny geometries are less than a line.
         let slots_at = (huge * WORDS + quads).next_multiple_of(LINE_CELLS) - huge * WORDS;
-        let (lines, trees) = upper.split_at(cpus * LINE_CELLS);
+        let (lines, upper) = upper.split_at(cpus * LINE_CELLS);
+        let (debts, trees) = upper.split_at(cpus * debt::cells(huge));
         Ok(Self {
             fields: fields.as_chunks().0,
             quads: &rest[..quads],
             slots: rest[slots_at..][..slots(huge) * LINE_CELLS].as_chunks().0,
             lines: lines.as_chunks().0,
+            debts,
             trees: &trees[..frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES)],
         })
     }

@@ -55,6 +55,7 @@
 
 mod cell;
 mod claim;
+mod debt;
 mod doubt;
 mod entry;
 mod error;

@@ -6,11 +6,12 @@
 use frame::{FrameId, Order};
 use persist::Persist;
 
+use crate::debt::Owed;
 use crate::entry;
 use crate::lower::Lower;
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::Slot;
-use crate::zone::Zone;
+use crate::zone::{Zone, line};
 
 /// How full a zone is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +71,22 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             stats.huge_free += tree.whole().max(0).cast_unsigned();
             stats.trees_free += usize::from(tree.free() == Self::TREE_FRAMES);
         }
-        let held = self.slots().map(|slot| slot.held(&self.persist));
-        stats.free += held.sum::<usize>();
+        stats.free += (0..self.cpus())
+            .map(|cpu| self.out_of_reach(cpu))
+            .sum::<usize>();
         stats
+    }
+
+    /// Returns how many free frames nobody but this processor can take before it
+    /// drains: those that it holds, and those that it has not counted yet.
+    pub(crate) fn out_of_reach(&self, cpu: usize) -> usize {
+        let persist = &self.persist;
+        let held = (self.lower.slots().get(cpu)).map_or(0, |line| Slot::new(line).held(persist));
+        let owed = Owed::from_word(self.lines[cpu][line::OWED].load(persist));
+        let owing = self.lines[cpu][line::OWING].load(persist);
+        #[expect(clippy::cast_possible_truncation, reason = "a number of frames")]
+        let owing = owing as usize;
+        held + owed.amount.frames + owing
     }
 
     /// Returns how a huge frame is allocated, or `None` beyond the last one.

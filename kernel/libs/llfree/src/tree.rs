@@ -72,6 +72,30 @@ impl Amount {
     }
 }
 
+impl core::ops::Add for Amount {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            whole: self.whole + other.whole,
+        }
+    }
+}
+
+impl core::ops::Sub for Amount {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self {
+            frames: self.frames - other.frames,
+            whole: self.whole - other.whole,
+        }
+    }
+}
+
 /// The words of all trees.
 #[derive(Clone, Copy)]
 pub(crate) struct Trees<'m>(&'m [Cell]);

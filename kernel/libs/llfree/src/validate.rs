@@ -4,6 +4,7 @@ use core::fmt;
 
 use persist::Persist;
 
+use crate::debt::Owed;
 use crate::entry;
 use crate::lower::Lower;
 use crate::shape::{Shape, WORD_FRAMES};
@@ -14,7 +15,8 @@ use crate::zone::{Zone, line};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Inconsistency {
-    /// The count of a huge frame is not the number of its clear bits.
+    /// The count of a huge frame is not the number of its clear bits, less what
+    /// processors have not counted yet.
     Count {
         /// Number of the huge frame.
         huge: usize,
@@ -161,9 +163,17 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         for tree in 0..self.trees.len() {
             let (mut free, mut whole) = (0, 0);
             for huge in tree * TREE..self.huge_frames().min((tree + 1) * TREE) {
-                let count = self.validate_huge(huge)?;
-                free += count;
-                whole += isize::from(count == Shape::<WORDS, TREE>::HUGE_FRAMES);
+                let counted = self.validate_huge(huge)?;
+                free += counted;
+                whole += isize::from(counted == Shape::<WORDS, TREE>::HUGE_FRAMES);
+            }
+            let owed = (self.lines.iter())
+                .map(|line| Owed::from_word(line[line::OWED].load(&self.persist)))
+                .filter(|owed| owed.tree == tree);
+            for Owed { amount, .. } in owed {
+                // Frames of the entries that the tree does not know of yet.
+                free = free.saturating_sub(amount.frames);
+                whole -= amount.whole;
             }
             self.validate_tree(tree, free, whole)?;
         }
@@ -200,7 +210,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         Ok(())
     }
 
-    /// Returns how many frames of a huge frame are free.
+    /// Returns how many frames of a huge frame its entry says are free.
     fn validate_huge(&self, huge: usize) -> Result<usize, Inconsistency> {
         let stored = self.lower.entry_value(&self.persist, huge);
         let words = self.lower.field(huge).into_iter().flatten().enumerate();
@@ -226,7 +236,13 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             return Err(Inconsistency::Tail { huge });
         }
         let stored = usize::from(stored);
-        let counted = clear;
+        let owed = (0..self.cpus()).map(|cpu| self.debts(cpu).at_place_of(&self.persist, huge));
+        let owed = owed.filter(|debt| debt.huge == huge);
+        let counted = clear
+            - owed
+                .map(|debt| usize::from(debt.frames))
+                .sum::<usize>()
+                .min(clear);
         (stored == counted)
             .then_some(counted)
             .ok_or(Inconsistency::Count {

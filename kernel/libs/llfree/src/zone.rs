@@ -4,6 +4,7 @@ use frame::{FrameId, Order};
 use persist::Persist;
 
 use crate::cell::Cell;
+use crate::debt::Debts;
 use crate::error::{GetError, LocalError, PutError, ZoneError};
 use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
 use crate::local::Local;
@@ -24,6 +25,7 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
     pub(crate) lower: Lower<'m, WORDS, TREE>,
     pub(crate) trees: Trees<'m>,
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
+    debts: &'m [Cell],
     claims: Claims,
     /// 1 if frames were in doubt when the zone was opened.
     pub(crate) doubts: Cell,
@@ -37,8 +39,12 @@ pub(crate) mod line {
     pub(crate) const TAKEN: usize = 0;
     /// The tree reserved for each kind of block, plus one; 0 for none.
     pub(crate) const TREES: [usize; 2] = [2, 4];
+    /// What the processor owes to the word of a tree.
+    pub(crate) const OWED: usize = 5;
     /// 1 if others need what the processor holds.
     pub(crate) const WANTED: usize = 6;
+    /// Frames that it owes to entries and trees.
+    pub(crate) const OWING: usize = 7;
 }
 
 /// Whether processors take whole rows at once.
@@ -123,13 +129,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     fn over(frames: usize, cpus: usize, memory: Memory<'m>, persist: P) -> Result<Self, ZoneError> {
         const { Shape::<WORDS, TREE>::CHECK };
         let tables = Tables::cut::<TREE>(frames, cpus, memory)?;
-        for word in tables.lines.iter().flatten() {
+        for word in tables.lines.iter().flatten().chain(tables.debts) {
             word.store(&persist, 0);
         }
         Ok(Self {
             lower: Lower::new(&tables, frames),
             trees: Trees::new(tables.trees),
             lines: tables.lines,
+            debts: tables.debts,
             claims: Claims::On,
             doubts: Cell::new(0),
             persist,
@@ -156,25 +163,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         self
     }
 
-    fn claims(&self) -> bool {
-        Self::CAN_CLAIM && self.claims == Claims::On
+    /// Returns what a processor owes.
+    pub(crate) fn debts(&self, cpu: usize) -> Debts<'m> {
+        let len = self.debts.len() / self.lines.len();
+        Debts::new(&self.debts[cpu * len..][..len])
     }
 
-    /// Takes a block out of one tree, searching from the frame `near` in it.
-    #[inline]
-    pub(crate) fn get_in(&self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
-        let persist = &self.persist;
-        let amount = Self::amount(order);
-        if !self.trees.take(persist, tree, amount) {
-            return None;
-        }
-        let mut whole = 0;
-        let found = match Lower::<WORDS, TREE>::span(order) {
-            None => self.lower.get_part(persist, near, order, &mut whole),
-            Some(span) => self.lower.get_whole(persist, near, span),
-        };
-        self.settle(tree, amount, whole, found.is_some());
-        found
+    fn claims(&self) -> bool {
+        Self::CAN_CLAIM && self.claims == Claims::On
     }
 
     /// Takes this very block.
@@ -190,44 +186,34 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                 None => self.lower.get_part_at(persist, frame, exponent, &mut whole),
                 Some(span) => self.lower.get_whole_at(persist, frame, span),
             };
-            self.settle(tree, amount, whole, done);
+            let back = Self::not_taken(amount, whole, done);
+            if back != Amount::default() {
+                self.trees.give(persist, tree, back);
+            }
             done
         };
         done.then_some(()).ok_or(GetError::NotFree { frame, order })
     }
 
-    /// Corrects a tree's word after an amount was taken from it and then perhaps
-    /// not found, and the number of whole huge frames has changed.
+    /// Returns what has to be added to a tree's word after an amount was taken from
+    /// it and then perhaps not found, and the number of whole huge frames has
+    /// changed by `whole`.
     #[inline(always)]
-    fn settle(&self, tree: usize, amount: Amount, whole: isize, found: bool) {
-        let frames = if found { 0 } else { amount.frames };
-        let whole = if found { whole } else { whole + amount.whole };
-        let back = Amount { frames, whole };
-        if back != Amount::default() {
-            self.trees.give(&self.persist, tree, back);
+    pub(crate) fn not_taken(amount: Amount, whole: isize, found: bool) -> Amount {
+        Amount {
+            frames: if found { 0 } else { amount.frames },
+            whole: if found { whole } else { whole + amount.whole },
         }
     }
 
-    /// Returns a block that [`Self::check_put`] has let pass; the result is its tree.
-    #[inline]
-    pub(crate) fn put(&self, frame: FrameId, order: Order) -> Result<usize, PutError> {
-        let tree = frame.0 / Self::TREE_FRAMES;
-        let exponent = order.exponent();
-        let mut back = Amount::default();
-        let outcome = match Lower::<WORDS, TREE>::span(exponent) {
-            None => self
-                .lower
-                .put_part(&self.persist, frame, exponent, &mut back),
-            Some(span) => {
-                self.lower.put_whole(&self.persist, frame, span)?;
-                back = Self::amount(exponent);
-                Ok(())
-            }
-        };
-        if back.frames != 0 {
-            self.trees.give(&self.persist, tree, back);
+    /// Frees a single frame, which lies in the zone, and adds it to the counts.
+    pub(crate) fn put_frame(&self, frame: FrameId) -> Result<(), PutError> {
+        let (freed, outcome) = self.lower.free_part(&self.persist, frame, 0);
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        if let Some(entry) = self.lower.entry(huge) {
+            self.give_counts(huge / TREE, entry, u32::from(freed));
         }
-        outcome.map(|()| tree)
+        outcome
     }
 
     /// Returns the most welcome tree that has what a block of this order needs,

@@ -4,7 +4,8 @@ use persist::Persist;
 
 use super::place::{PARTS, WHOLES};
 use super::{Held, Local};
-use crate::slot::{Bits, Side, Slot};
+use crate::row::ones;
+use crate::slot::{Bits, Side};
 use crate::zone::line;
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
@@ -18,9 +19,13 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         }
     }
 
-    /// Returns all frames that the handle holds; returns how many there were.
+    /// Returns all frames that the handle holds, and settles its debts; returns how
+    /// many frames that were.
     pub(super) fn give_back(&mut self) -> usize {
-        self.return_side(Side::Front) + self.return_side(Side::Back)
+        let owed = self.pay_all();
+        let held = self.return_side(Side::Front) + self.return_side(Side::Back);
+        self.pay_all();
+        owed + held
     }
 
     /// Gives back what the handle holds if another processor has asked for it.
@@ -37,14 +42,13 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     pub(super) fn ask_others(&self) -> usize {
         let persist = &self.zone.persist;
         let lines = self.zone.lines.iter();
-        let slots = self.zone.lower.slots().iter().map(Slot::new);
-        let others = lines.zip(slots).enumerate();
-        let asked = (others.filter(|&(cpu, _)| cpu != self.cpu)).map(|(_, (line, slot))| {
-            let held = slot.held(persist);
-            if held > 0 {
+        let others = lines.enumerate().filter(|&(cpu, _)| cpu != self.cpu);
+        let asked = others.map(|(cpu, line)| {
+            let frames = self.zone.out_of_reach(cpu);
+            if frames > 0 {
                 line[line::WANTED].store(persist, 1);
             }
-            held
+            frames
         });
         asked.sum()
     }
@@ -63,8 +67,10 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return 0;
         }
         let bits = Bits { row, mask };
-        let free = self.zone.return_row(self.slot, side, bits);
-        self.double_frees.add(row, free);
-        mask.count_ones() as usize
+        let old = self.zone.return_row(self.slot, side, bits);
+        self.double_frees.add(row, mask & !old);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+        self.owe(row / WORDS, ones(mask & old) as u16);
+        ones(mask) as usize
     }
 }

@@ -10,9 +10,11 @@ use persist::Persist;
 use super::place::Place;
 use super::{Held, Local};
 use crate::error::GetError;
+use crate::lower::Lower;
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::WORD_FRAMES;
 use crate::slot::{Bits, Side};
+use crate::tree::Amount;
 use crate::zone::Zone;
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
@@ -36,6 +38,11 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
             self.places[kind].near = frame.0;
             return Some(frame);
         }
+        let found = self.get_elsewhere(kind, exponent);
+        if found.is_some() || self.give_back() == 0 {
+            return found;
+        }
+        // What was missing may have been in our own hands.
         self.get_elsewhere(kind, exponent)
     }
 
@@ -44,23 +51,17 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     fn get_elsewhere(&mut self, kind: usize, order: u8) -> Option<FrameId> {
         let zone = self.zone;
         let start = self.places[kind].tree;
-        loop {
-            let best = zone.best_tree(start, order);
-            // Most often the best tree has a block, and it is all that is tried. If
-            // it has none in one piece, or was emptied meanwhile, any will do.
-            for tree in best.into_iter().chain(zone.trees_from(start)) {
-                let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
-                if let Some(frame) = self.take_in(tree, place.near, order) {
-                    let near = frame.0;
-                    self.move_to(kind, Place { near, ..place });
-                    return Some(frame);
-                }
-            }
-            // What is missing may be in our own hands.
-            if self.give_back() == 0 {
-                return None;
-            }
-        }
+        let best = zone.best_tree(start, order);
+        // Most often the best tree has a block, and it is all that is tried. If it
+        // has none in one piece, or was emptied meanwhile, any will do.
+        let trees = best.into_iter().chain(zone.trees_from(start));
+        trees.into_iter().find_map(|tree| {
+            let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
+            let frame = self.take_in(tree, place.near, order)?;
+            let near = frame.0;
+            self.move_to(kind, Place { near, ..place });
+            Some(frame)
+        })
     }
 
     /// Takes a block out of one tree, with a whole row if it can be held.
@@ -77,7 +78,29 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
                 return Some(frame);
             }
         }
-        zone.get_in(tree, near, order)
+        self.take_directly(tree, near, order)
+    }
+
+    /// Takes a block out of one tree, from the shared tables, searching from the
+    /// frame `near` in it.
+    #[inline]
+    fn take_directly(&mut self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
+        let (lower, persist) = (&self.zone.lower, &self.zone.persist);
+        let amount = Zone::<P, WORDS, TREE>::amount(order);
+        let seen = lower.peek(persist, near);
+        if !self.take_tree(tree, amount) {
+            return None;
+        }
+        let mut whole = 0;
+        let found = match Lower::<WORDS, TREE>::span(order) {
+            None => lower.get_part(persist, near, seen, order, &mut whole),
+            Some(span) => lower.get_whole(persist, near, span),
+        };
+        let back = Zone::<P, WORDS, TREE>::not_taken(amount, whole, found.is_some());
+        if back != Amount::default() {
+            self.owe_tree(tree, back);
+        }
+        found
     }
 
     /// Takes a block out of the held rows. An empty front is replaced by the back.

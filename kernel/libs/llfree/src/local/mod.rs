@@ -4,6 +4,7 @@
 //! or goes back into, a row that the processor holds. Everything else is in the
 //! modules below, which the fast paths call once in a row or so.
 
+mod debts;
 mod drain;
 mod get;
 mod held;
@@ -18,6 +19,7 @@ use persist::Persist;
 use self::held::Held;
 use self::place::{Freed, Place};
 use crate::cell::Cell;
+use crate::debt::{Debts, Owed};
 use crate::error::{GetError, PutError};
 use crate::layout::LINE_CELLS;
 use crate::slot::{Side, Slot};
@@ -32,9 +34,10 @@ pub use self::held::DoubleFrees;
 ///
 /// # What it holds
 ///
-/// Up to 64 free frames of one row that it takes from, and up to 64 freed frames
-/// of another. They are free in all statistics, but nobody else can take them.
-/// [`drain`](Self::drain) returns them; a processor calls it before it idles. A
+/// Up to 64 free frames of one row that it takes from, up to 64 freed frames of
+/// another, and up to four free huge frames. Where frames are plenty, it also puts
+/// off counting what it has freed, for up to 1/64 of the zone. All this is free in
+/// all statistics, but nobody else can take it. [`drain`](Self::drain) returns it; a processor calls it before it idles. A
 /// processor that fails to get a block asks the others to drain, which they do
 /// with their next call that is not answered from a held row, and reports what
 /// is still out of reach as [`GetError::HeldElsewhere`].
@@ -65,6 +68,10 @@ pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize =
     /// Where to take parts of huge frames from, and whole ones.
     places: [Place; 2],
     freed: Freed,
+    debts: Debts<'m>,
+    /// Frames that the debts sum up to.
+    owing: usize,
+    owed: Owed,
     double_frees: DoubleFrees,
     /// Makes the handle `!Sync`, also for those who only have a reference.
     not_sync: PhantomData<core::cell::Cell<()>>,
@@ -92,6 +99,9 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             line,
             places: [place; 2],
             freed: Freed::default(),
+            debts: zone.debts(cpu),
+            owing: 0,
+            owed: Owed::default(),
             double_frees: DoubleFrees::default(),
             not_sync: PhantomData,
         };

@@ -82,7 +82,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
 
     /// Moves to another tree if the frees keep going there: what has just been
     /// freed is the best to take next.
-    pub(super) fn freed_into(&mut self, tree: usize, frame: FrameId, order: Order) {
+    pub(super) fn freed_into(&mut self, frame: FrameId, order: Order) {
+        let tree = frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES;
         if tree == self.places[PARTS].tree {
             return;
         }

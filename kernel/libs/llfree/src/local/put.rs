@@ -1,20 +1,21 @@
 //! Returning a block that is not of a held row, or in a way that needs a closer
 //! look.
 //!
-//! A frame by itself goes straight to the shared tables. The second one in a row
-//! of the same 64 starts a gather: from then on the row's frames are collected,
+//! A block by itself goes straight to the shared tables. The second one in a row
+//! of the same 64 frames starts a gather: from then on they are collected,
 //! and returned together when the next row's turn comes.
 
 use frame::{FrameId, Order};
 use persist::Persist;
 
+use super::Local;
 use super::place::PARTS;
-use super::{Held, Local};
 use crate::error::PutError;
 use crate::lower::Lower;
 use crate::row::{WORD_ORDER, run};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Side};
+use crate::zone::Zone;
 
 /// Frames that the last gather must have collected for the next one to begin with
 /// the first frame: then frames come in order, and there will be more.
@@ -33,26 +34,41 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             if order.exponent() < WORD_ORDER && self.put_held(frame, order) {
                 return Ok(());
             }
-            if order == Order::FRAME && self.gather(frame) {
+            if order.exponent() < WORD_ORDER && self.gather(frame, order) {
                 return Ok(());
             }
         }
-        let tree = self.put_directly(frame, order)?;
+        self.put_directly(frame, order)?;
         if self.zone.has_doubts() {
             self.zone.settle_doubts(frame, order);
         }
-        self.freed.row = (order == Order::FRAME).then_some(frame.0 / WORD_FRAMES);
-        self.freed_into(tree, frame, order);
+        self.freed.row = (order.exponent() < WORD_ORDER).then_some(frame.0 / WORD_FRAMES);
+        self.freed_into(frame, order);
         Ok(())
     }
 
-    /// Returns a block to the shared tables; the result is its tree.
-    fn put_directly(&mut self, frame: FrameId, order: Order) -> Result<usize, PutError> {
-        match self.zone.put(frame, order) {
+    /// Returns a block to the shared tables.
+    fn put_directly(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        let (lower, persist) = (&self.zone.lower, &self.zone.persist);
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let Some(span) = Lower::<WORDS, TREE>::span(order.exponent()) else {
+            let (freed, outcome) = lower.free_part(persist, frame, order.exponent());
+            if freed > 0 {
+                self.owe(huge, freed);
+            }
+            return outcome;
+        };
+        let outcome = match lower.put_whole(persist, frame, span) {
             // Free frames that the processor holds itself look like allocated ones.
-            Err(PutError::NotWhole { .. }) if self.give_back() > 0 => self.zone.put(frame, order),
+            Err(PutError::NotWhole { .. }) if self.give_back() > 0 => {
+                lower.put_whole(persist, frame, span)
+            }
             outcome => outcome,
-        }
+        };
+        outcome.map(|()| {
+            let amount = Zone::<P, WORDS, TREE>::amount(order.exponent());
+            self.owe_tree(huge / TREE, amount);
+        })
     }
 
     /// Refuses a block of which the processor itself holds a part.
@@ -92,9 +108,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
 
     /// Starts to gather the frames of a row, if this one is likely not the last;
     /// returns whether it was taken.
-    fn gather(&mut self, frame: FrameId) -> bool {
+    fn gather(&mut self, frame: FrameId, order: Order) -> bool {
         let persist = &self.zone.persist;
-        let (row, mask) = (frame.0 / WORD_FRAMES, Held::bit(frame));
+        let (row, mask) = (frame.0 / WORD_FRAMES, bits_of(frame, order));
         let eager = || self.slot.mask(persist, Side::Back).count_ones() >= EAGER_FROM;
         if self.freed.row != Some(row) && !eager() {
             return false;
@@ -106,15 +122,14 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             .lower
             .row(row)
             .map_or(0, |word| word.load(persist));
-        if !self.is_in_parts(frame) || word & mask == 0 || !self.zone.may_be_held(row) {
+        if !self.is_in_parts(frame) || word & mask != mask || !self.zone.may_be_held(row) {
             return false;
         }
         self.return_side(Side::Back);
         let bits = Bits { row, mask };
         self.slot.own(persist, Side::Back, bits);
         self.back = self.hold(bits);
-        let tree = row / WORDS / TREE;
-        self.freed_into(tree, frame, Order::FRAME);
+        self.freed_into(frame, order);
         true
     }
 

@@ -10,12 +10,37 @@ use persist::Persist;
 
 use super::{Lower, persist_entry, persist_now};
 use crate::cell::Cell;
-use crate::entry::{self, Entry, Span};
+use crate::entry::{self, Entry, Seen, Span};
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
+/// What an entry and a word of its bitfield were when they were read.
+#[derive(Clone, Copy)]
+pub(crate) struct Peek {
+    entry: Seen,
+    word: u64,
+}
+
+/// Where in a huge frame a search begins, and what is known of that place.
+#[derive(Clone, Copy, Default)]
+struct Start {
+    word: usize,
+    seen: Option<Peek>,
+}
+
 impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
-    /// Takes a part of a huge frame out of `tree`, starting the search at `near`,
+    /// Reads what a search near a frame would read first, before the tree's count
+    /// is taken.
+    #[inline(always)]
+    pub(crate) fn peek(&self, persist: &impl Persist, near: usize) -> Option<Peek> {
+        let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        Some(Peek {
+            entry: self.entry(huge)?.peek(persist),
+            word: self.field(huge)?[near / WORD_FRAMES % WORDS].load(persist),
+        })
+    }
+
+    /// Takes a part of a huge frame out of a tree, starting the search at `near`,
     /// a frame in it. The tree's count has been taken.
     ///
     /// Adds to `whole` by how much the number of entirely free huge frames
@@ -25,12 +50,14 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         &self,
         persist: &impl Persist,
         near: usize,
+        seen: Option<Peek>,
         order: u8,
         whole: &mut isize,
     ) -> Option<FrameId> {
         let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let word = near / WORD_FRAMES % WORDS;
-        match self.get_in_huge(persist, huge, word, order, whole) {
+        let start = Start { word, seen };
+        match self.get_in_huge(persist, huge, start, order, whole) {
             Some(frame) => Some(frame),
             None => self.get_part_elsewhere(persist, huge, order, whole),
         }
@@ -48,7 +75,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         let mut others = self.promising(persist, near, order);
         others.find_map(|huge| {
             self.has_run(persist, huge, order)
-                .then(|| self.get_in_huge(persist, huge, 0, order, whole))
+                .then(|| self.get_in_huge(persist, huge, Start::default(), order, whole))
                 .flatten()
         })
     }
@@ -71,39 +98,65 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         in_parts.chain(all().filter(move |&huge| self.entry_value(persist, huge) == Self::FREE))
     }
 
-    /// Takes a part of one huge frame, starting the search at `word`.
+    /// Takes a part of one huge frame.
     #[inline]
     fn get_in_huge(
         &self,
         persist: &impl Persist,
         huge: usize,
-        word: usize,
+        start: Start,
         order: u8,
         whole: &mut isize,
     ) -> Option<FrameId> {
         let entry = self.entry(huge)?;
         let field = self.field(huge)?;
-        let old = take_count(persist, entry, 1 << order, Self::FREE)?;
+        if order > WORD_ORDER
+            && let Some(offset) = self.get_first_words(persist, entry, field, order)
+        {
+            *whole -= 1;
+            return Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset));
+        }
+        let seen = start
+            .seen
+            .map_or_else(|| entry.peek(persist), |seen| seen.entry);
+        let old = take_count(persist, entry, seen, 1 << order, Self::FREE)?;
         let found = if order <= WORD_ORDER {
-            set_run(persist, field, word, order)
+            set_run(persist, field, start, order)
         } else {
             set_words(persist, field, order)
         };
+        *whole -= isize::from(old == Self::FREE);
         match found {
-            Some(offset) => {
-                if old == Self::FREE {
-                    *whole -= 1;
-                }
-                Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset))
-            }
+            Some(offset) => Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset)),
             None => {
-                if old == Self::FREE {
-                    *whole -= 1;
-                }
                 *whole += self.give_count(persist, entry, 1 << order);
                 None
             }
         }
+    }
+
+    /// Takes the first words of a huge frame that is entirely free.
+    ///
+    /// Who takes the whole count owns all of its bits: nobody else may set any, and
+    /// there is none to clear. So a store does, where a shared word takes a
+    /// compare-exchange.
+    fn get_first_words(
+        &self,
+        persist: &impl Persist,
+        entry: Entry<'_>,
+        field: &[Cell; WORDS],
+        order: u8,
+    ) -> Option<usize> {
+        let alone = |count: u16| (count == Self::FREE).then_some(0);
+        entry.update(persist, alone).ok()?;
+        let group = &field[..1 << (order - WORD_ORDER)];
+        for word in group {
+            word.store(persist, taken(0, u64::MAX));
+        }
+        // PERSIST: all words lie in one line; as in `set_run`.
+        persist_now(persist, group);
+        self.give_count(persist, entry, Self::FREE - (1 << order));
+        Some(0)
     }
 
     /// Returns whether a huge frame had an aligned free run just now. Only
@@ -131,8 +184,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     ) -> isize {
         // Refused only if the tables were not consistent to begin with. The bits
         // are the truth then too, and the next recovery counts them.
-        let step = |old: u16| old.checked_add(frames).filter(|&new| new <= Self::FREE);
-        match entry.update(persist, step) {
+        match entry.add(persist, frames, Self::FREE) {
             Ok(old) => isize::from(old + frames == Self::FREE),
             Err(_) => 0,
         }
@@ -181,7 +233,8 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         let Some((entry, field)) = self.entry(huge).zip(self.field(huge)) else {
             return false;
         };
-        let Some(old) = take_count(persist, entry, 1 << order, Self::FREE) else {
+        let seen = entry.peek(persist);
+        let Some(old) = take_count(persist, entry, seen, 1 << order, Self::FREE) else {
             return false;
         };
         if old == Self::FREE {
@@ -206,10 +259,16 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
 
 /// Subtracts from a count that is large enough; returns what it was.
 #[inline(always)]
-fn take_count(persist: &impl Persist, entry: Entry<'_>, frames: u16, most: u16) -> Option<u16> {
+fn take_count(
+    persist: &impl Persist,
+    entry: Entry<'_>,
+    seen: Seen,
+    frames: u16,
+    most: u16,
+) -> Option<u16> {
     // States are larger than any count, so one test of the upper end excludes them.
     let step = |old: u16| (frames <= old && old <= most).then(|| old - frames);
-    entry.update(persist, step).ok()
+    entry.update_from(persist, seen, step).ok()
 }
 
 /// Sets an aligned run of clear bits inside one word; returns its first frame's
@@ -218,13 +277,14 @@ fn take_count(persist: &impl Persist, entry: Entry<'_>, frames: u16, most: u16) 
 fn set_run<const WORDS: usize>(
     persist: &impl Persist,
     field: &[Cell; WORDS],
-    start: usize,
+    start: Start,
     order: u8,
 ) -> Option<usize> {
     for step in 0..WORDS {
-        let index = (start + step) % WORDS;
+        let index = (start.word + step) % WORDS;
         let word = &field[index];
-        let mut old = word.load(persist);
+        let seen = start.seen.filter(|_| step == 0);
+        let mut old = seen.map_or_else(|| word.load(persist), |seen| seen.word);
         while let Some(bit) = first_free(old, order) {
             match word.replace(persist, old, taken(old, run(bit, order))) {
                 Ok(()) => {

@@ -14,37 +14,38 @@ use crate::entry::{self, Entry, Span};
 use crate::error::PutError;
 use crate::row::{WORD_ORDER, run};
 use crate::shape::{Shape, WORD_FRAMES};
-use crate::tree::Amount;
 
 impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
-    /// Returns a part of a huge frame, which lies in the zone. Adds to `back` what
-    /// the tree has gained by it.
+    /// Frees a part of a huge frame, which lies in the zone, without adding it to
+    /// the counts: that is the caller's, for as many frames as the first value
+    /// says, whatever the second one is.
     #[inline]
-    pub(crate) fn put_part(
+    pub(crate) fn free_part(
         &self,
         persist: &impl Persist,
         frame: FrameId,
         order: u8,
-        back: &mut Amount,
-    ) -> Result<(), PutError> {
+    ) -> (u16, Result<(), PutError>) {
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let nothing_there = PutError::NotAllocated { frame };
-        let (entry, field) = (self.entry(huge).zip(self.field(huge))).ok_or(nothing_there)?;
-        if entry.load(persist) > Self::FREE {
-            self.make_parts(persist, entry, field, frame)?;
-        }
-        let (cleared, outcome) = if order <= WORD_ORDER {
-            clear_run(persist, field, frame, order)?;
-            (1 << order, Ok(()))
-        } else {
-            let words = self.words(frame.0, order).ok_or(nothing_there)?;
-            clear_group(persist, words, frame)
+        let nothing_there = (0, Err(PutError::NotAllocated { frame }));
+        let Some((entry, field)) = self.entry(huge).zip(self.field(huge)) else {
+            return nothing_there;
         };
-        if cleared != 0 {
-            back.frames += usize::from(cleared);
-            back.whole += self.give_count(persist, entry, cleared);
+        if entry.load(persist) > Self::FREE
+            && let Err(error) = self.make_parts(persist, entry, field, frame)
+        {
+            return (0, Err(error));
         }
-        outcome
+        if order <= WORD_ORDER {
+            return match clear_run(persist, field, frame, order) {
+                Ok(()) => (1 << order, Ok(())),
+                Err(error) => (0, Err(error)),
+            };
+        }
+        match self.words(frame.0, order) {
+            Some(words) => clear_group(persist, words, frame),
+            None => nothing_there,
+        }
     }
 
     /// Returns once the frames of a huge frame are allocated bit by bit.

@@ -219,6 +219,7 @@ fn gets_of_all_orders_overtake_each_other_without_sharing_a_frame() {
 /// word is already set.
 #[test]
 fn a_block_of_several_words_that_is_overtaken_half_way_goes_elsewhere() {
+    let mut missed = 0;
     for frame in [0, 63, 64, 127, 128, 255] {
         let mut ways = 0;
         for at in 1.. {
@@ -236,8 +237,14 @@ fn a_block_of_several_words_that_is_overtaken_half_way_goes_elsewhere() {
                 || single = two.get_at(FrameId(frame), Order::FRAME),
             );
             let inside = (block.0..block.0 + 128).contains(&frame);
-            assert_eq!(single.is_err(), inside, "{block:?} and {frame:#x} at {at}");
-            assert_eq!(zone.stats().free, FRAMES - 128 - usize::from(!inside));
+            // For a moment the whole count is taken, to find out which words to have.
+            assert!(
+                single.is_err() || !inside,
+                "{block:?} and {frame:#x} at {at}"
+            );
+            missed += usize::from(single.is_err() && !inside);
+            let taken = usize::from(single.is_ok());
+            assert_eq!(zone.stats().free, FRAMES - 128 - taken);
             assert_eq!(zone.validate(), Ok(()));
             ways += 1;
             if !overtaken {
@@ -246,6 +253,8 @@ fn a_block_of_several_words_that_is_overtaken_half_way_goes_elsewhere() {
         }
         println!("frame {frame:#x}: {ways} ways");
     }
+    println!("{missed} free frames were missed");
+    assert!(missed <= 2 * 4, "{missed}");
 }
 
 /// With one block left that both want, one of them gets it.

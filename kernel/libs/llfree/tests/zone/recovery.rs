@@ -206,7 +206,7 @@ fn a_power_failure_in_the_middle_of_work_loses_nothing() {
         "{crashes} crashes, {operations} operations, {mended} entries mended, {splits} splits in flight"
     );
     println!("{held} frames held, {uncertain} uncertain");
-    assert!(held > 1000 && uncertain > 50, "the crashes hit held rows");
+    assert!(held > 1000 && uncertain > 10, "the crashes hit held rows");
     assert!(
         operations > 100_000 && mended > 50,
         "the crashes hit operations"

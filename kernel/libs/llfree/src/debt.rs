@@ -1,0 +1,179 @@
+//! Counts that a processor still owes.
+//!
+//! Of the three locked operations of a free only one is about the frame: the
+//! other two correct the counts of the entry and of the tree, which are soft. A
+//! processor may put them off, one number for each huge frame, and settle many
+//! frees with one addition. Until then the frames are free by their bits but not
+//! in the counts, so that nobody else is promised them; a crash loses nothing,
+//! since recovery counts bits.
+//!
+//! What is owed to a huge frame's entry is owed to its tree as well. There is one
+//! number more for frames of one tree that are in the entries' counts already.
+//!
+//! Written by their processor alone, with plain stores; read by others for
+//! statistics.
+
+use persist::Persist;
+
+use crate::cell::Cell;
+use crate::tree::Amount;
+
+/// The most huge frames that a processor can owe to at once: beyond, a slot is
+/// shared by several, of which the last one stays.
+const MAX_DEBTS: usize = 4096;
+/// Debts in a word.
+const PER_CELL: usize = 2;
+
+/// Bits of a debt that are its number of frames.
+const FRAMES_BITS: u32 = 12;
+
+/// Frames of one huge frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Debt {
+    pub(crate) huge: usize,
+    pub(crate) frames: u16,
+}
+
+/// What one processor owes to entries.
+#[derive(Clone, Copy)]
+pub(crate) struct Debts<'m>(&'m [Cell]);
+
+/// Returns how many words of debts a processor has.
+pub(crate) const fn cells(huge_frames: usize) -> usize {
+    let wanted = huge_frames.next_power_of_two();
+    if wanted > MAX_DEBTS {
+        MAX_DEBTS / PER_CELL
+    } else {
+        wanted.div_ceil(PER_CELL)
+    }
+}
+
+impl<'m> Debts<'m> {
+    /// Uses these words, as many as [`cells`] says.
+    pub(crate) const fn new(cells: &'m [Cell]) -> Self {
+        Self(cells)
+    }
+
+    /// Returns the debt that has the place of this huge frame's.
+    #[inline(always)]
+    pub(crate) fn at_place_of(self, persist: &impl Persist, huge: usize) -> Debt {
+        let place = huge & (self.len() - 1);
+        let word = self.0[place / PER_CELL].load(persist) >> shift(place);
+        #[expect(clippy::cast_possible_truncation, reason = "cuts the fields out")]
+        let (tag, frames) = (
+            word as u32 >> FRAMES_BITS,
+            word as u16 & ((1 << FRAMES_BITS) - 1),
+        );
+        let huge = tag as usize * self.len() + place;
+        Debt { huge, frames }
+    }
+
+    /// Replaces the debt that has the place of this one.
+    #[inline(always)]
+    pub(crate) fn set(self, persist: &impl Persist, debt: Debt) {
+        let place = debt.huge & (self.len() - 1);
+        let tag = (debt.huge / self.len()) as u64;
+        let value = tag << FRAMES_BITS | u64::from(debt.frames);
+        let cell = &self.0[place / PER_CELL];
+        let others = cell.load(persist) & !(u64::from(u32::MAX) << shift(place));
+        cell.store(persist, others | value << shift(place));
+    }
+
+    /// Returns all that is owed, in the order of places.
+    pub(crate) fn iter(self, persist: &impl Persist) -> impl Iterator<Item = Debt> {
+        let all = (0..self.len()).map(move |place| self.at_place_of(persist, place));
+        all.filter(|debt| debt.frames > 0)
+    }
+
+    const fn len(self) -> usize {
+        self.0.len() * PER_CELL
+    }
+}
+
+const fn shift(place: usize) -> u32 {
+    if place.is_multiple_of(PER_CELL) { 0 } else { 32 }
+}
+
+/// What is owed to the word of one tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) tree: usize,
+    pub(crate) amount: Amount,
+}
+
+impl Owed {
+    /// Returns this as the word that others read.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "16 bits"
+    )]
+    pub(crate) const fn word(self) -> u64 {
+        let whole = self.amount.whole as i16 as u16;
+        (self.tree as u64) << 32 | (whole as u64) << 16 | self.amount.frames as u64
+    }
+
+    /// Returns what such a word says.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "16 bits"
+    )]
+    pub(crate) const fn from_word(word: u64) -> Self {
+        Self {
+            tree: (word >> 32) as usize,
+            amount: Amount {
+                frames: word as u16 as usize,
+                whole: (word >> 16) as u16 as i16 as isize,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use persist::Volatile;
+
+    use super::*;
+
+    #[test]
+    fn debts_of_neighbours_do_not_touch() {
+        let cells: Vec<_> = (0..cells(6)).map(|_| Cell::new(0)).collect();
+        let debts = Debts::new(&cells);
+        for (huge, frames) in [(0, 5), (1, 512), (7, 1)] {
+            debts.set(&Volatile, Debt { huge, frames });
+        }
+        let all: Vec<_> = debts
+            .iter(&Volatile)
+            .map(|debt| (debt.huge, debt.frames))
+            .collect();
+        assert_eq!(all, [(0, 5), (1, 512), (7, 1)]);
+    }
+
+    #[test]
+    fn a_place_says_whose_debt_it_has() {
+        let cells: Vec<_> = (0..cells(1 << 20)).map(|_| Cell::new(0)).collect();
+        let debts = Debts::new(&cells);
+        let huge = (1 << 20) - 3;
+        debts.set(&Volatile, Debt { huge, frames: 9 });
+        let found = debts.at_place_of(&Volatile, MAX_DEBTS - 3);
+        assert_eq!(found, Debt { huge, frames: 9 });
+    }
+
+    #[test]
+    fn what_is_owed_to_a_tree_survives_its_word() {
+        let amount = Amount {
+            frames: 1536,
+            whole: -2,
+        };
+        let owed = Owed {
+            tree: 70_000,
+            amount,
+        };
+        assert_eq!(Owed::from_word(owed.word()), owed);
+    }
+}
