@@ -25,6 +25,7 @@ pub(crate) struct Cell(AtomicU64);
 
 impl Cell {
     /// Returns a word of its own, in nobody's table.
+    #[cfg(test)]
     pub(crate) const fn new(value: u64) -> Self {
         Self(AtomicU64::new(value))
     }
@@ -55,6 +56,13 @@ impl Cell {
     pub(crate) fn clear(&self, persist: &impl Persist, bits: u64) -> u64 {
         persist.before(Access::Update, &self.0);
         self.0.fetch_and(!bits, Ordering::AcqRel)
+    }
+
+    /// Sets these bits of the word and returns what it was.
+    #[inline(always)]
+    pub(crate) fn set(&self, persist: &impl Persist, bits: u64) -> u64 {
+        persist.before(Access::Update, &self.0);
+        self.0.fetch_or(bits, Ordering::AcqRel)
     }
 
     /// Replaces `old` by `new`; what the word is instead is the error.

@@ -91,7 +91,11 @@ impl<'m> Debts<'m> {
 }
 
 const fn shift(place: usize) -> u32 {
-    if place.is_multiple_of(PER_CELL) { 0 } else { 32 }
+    if place.is_multiple_of(PER_CELL) {
+        0
+    } else {
+        32
+    }
 }
 
 /// What is owed to the word of one tree.

@@ -86,12 +86,6 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         self.has_doubts() && self.doubts().any(|bits| bits.row == row)
     }
 
-    /// Whether there was a doubt when the zone was opened.
-    #[inline(always)]
-    pub(crate) fn has_doubts(&self) -> bool {
-        self.doubts.load(&self.persist) != 0
-    }
-
     /// Takes the frames of a block off the list; returns how many were on it.
     #[cold]
     pub(crate) fn settle_doubts(&self, frame: FrameId, order: Order) -> u32 {

@@ -148,6 +148,23 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// The lowest bit of each entry of a word.
+const ONES: u64 = 0x0001_0001_0001_0001;
+/// The highest bit of each entry of a word; set in all states, and in no count.
+const HIGHS: u64 = 0x8000 * ONES;
+
+/// The highest bits of the entries of a word that may be the first of a pair.
+pub(crate) const FIRST_OF_PAIRS: u64 = 0x0000_8000_0000_8000;
+
+/// Returns the highest bit of each entry in `quad` that is a count of at least this
+/// many frames, all four in a few steps.
+#[inline(always)]
+pub(crate) const fn counts_from(quad: u64, least: u16) -> u64 {
+    // No sum reaches over to the next entry: both parts are less than 2^15.
+    let sums = (quad & !HIGHS) + (0x8000 - least as u64) * ONES;
+    sums & HIGHS & !quad
+}
+
 /// What the word of an entry was when it was read.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen(u64);
@@ -175,6 +192,28 @@ impl Span {
         match self {
             Self::One => 0x0001,
             Self::Pair => 0x0001_0001,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_compared_all_four_at_once() {
+        let values = [
+            0, 1, 2, 63, 64, 255, 256, 511, 512, HUGE, FREEING, SPLITTING, 0x8004,
+        ];
+        for a in values {
+            for b in values {
+                let quad = u64::from(a) | u64::from(b) << 16 | u64::from(a) << 32 | 7 << 48;
+                for least in [1, 2, 64, 256, 512] {
+                    let is = |value: u16| u64::from(value >= least && value <= MAX_COUNT) << 15;
+                    let expected = is(a) | is(b) << 16 | is(a) << 32 | is(7) << 48;
+                    assert_eq!(counts_from(quad, least), expected, "{quad:#x} {least}");
+                }
+            }
         }
     }
 }

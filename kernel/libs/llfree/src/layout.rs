@@ -7,7 +7,7 @@
 //! ```text
 //! lower   bitfields, one line a huge frame · entries, four a word · padding to a line
 //!         · slots, one line each
-//! upper   one line a processor · debts of each processor · one word a tree
+//! upper   one line a processor · debts of each processor · hints · one word a tree
 //!         · padding to a line
 //! ```
 
@@ -15,6 +15,7 @@ use crate::cell::{CELL_BYTES, Cell, cells};
 use crate::debt;
 use crate::entry::QUAD;
 use crate::error::ZoneError;
+use crate::hint;
 use crate::shape::Shape;
 use persist::LINE_BYTES;
 
@@ -66,11 +67,11 @@ impl Layout {
         let huge = frames.div_ceil(Shape::<WORDS, TREE>::HUGE_FRAMES);
         let entries = huge.div_ceil(QUAD) * CELL_BYTES;
         let tables = (huge * WORDS * CELL_BYTES + entries).next_multiple_of(LINE_BYTES);
-        let trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES) * CELL_BYTES;
+        let trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES);
+        let cells = cpus * (LINE_CELLS + debt::cells(huge)) + hint::cells(trees) + trees;
         Self {
             lower_bytes: tables + slots(huge) * LINE_BYTES,
-            upper_bytes: (cpus * (LINE_BYTES + debt::cells(huge) * CELL_BYTES) + trees)
-                .next_multiple_of(LINE_BYTES),
+            upper_bytes: (cells * CELL_BYTES).next_multiple_of(LINE_BYTES),
         }
     }
 }
@@ -96,11 +97,19 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
     /// What the processors owe, the same number of words each.
     pub(crate) debts: &'m [Cell],
+    /// Which trees may have what.
+    pub(crate) hints: &'m [Cell],
     /// One word a tree.
     pub(crate) trees: &'m [Cell],
 }
 
 impl<'m, const WORDS: usize> Tables<'m, WORDS> {
+    /// Returns the words that are zero before anything is known.
+    pub(crate) fn upper(&self) -> impl Iterator<Item = &'m Cell> + use<'m, WORDS> {
+        let lines = self.lines.iter().flatten();
+        lines.chain(self.debts).chain(self.hints)
+    }
+
     /// Finds out whether `memory` can hold the tables of a zone.
     pub(crate) fn check<const TREE: usize>(
         frames: usize,
@@ -154,14 +163,17 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
         // Bitfields of tiny geometries are less than a line.
         let slots_at = (huge * WORDS + quads).next_multiple_of(LINE_CELLS) - huge * WORDS;
         let (lines, upper) = upper.split_at(cpus * LINE_CELLS);
-        let (debts, trees) = upper.split_at(cpus * debt::cells(huge));
+        let (debts, upper) = upper.split_at(cpus * debt::cells(huge));
+        let nr_trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES);
+        let (hints, trees) = upper.split_at(hint::cells(nr_trees));
         Ok(Self {
             fields: fields.as_chunks().0,
             quads: &rest[..quads],
             slots: rest[slots_at..][..slots(huge) * LINE_CELLS].as_chunks().0,
             lines: lines.as_chunks().0,
             debts,
-            trees: &trees[..frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES)],
+            hints,
+            trees: &trees[..nr_trees],
         })
     }
 }

@@ -59,6 +59,7 @@ mod debt;
 mod doubt;
 mod entry;
 mod error;
+mod hint;
 mod layout;
 mod local;
 mod lower;

@@ -5,8 +5,8 @@
 //! look at the lower tables.
 //!
 //! ```text
-//! 63       48 47      33    32     31       0
-//! │ whole    │ 0        │ in use │ free       │
+//! 63       48 47  44 43      33    32     31       0
+//! │ whole    │ 0    │ failed   │ in use │ free       │
 //! ```
 //!
 //! *free* is a promise: who has subtracted from it will find that many frames,
@@ -15,15 +15,19 @@
 //! *whole*, the number of entirely free huge frames, is corrected after the
 //! entries have changed and so is a hint: it may be off by those that are
 //! changing right now, even below zero; it is at the top of the word because
-//! there a borrow falls off. *in use* keeps other processors away as long as
+//! there a borrow falls off. *failed* has a bit for each order of which a search
+//! found nothing, see [`Hints`]. *in use* keeps other processors away as long as
 //! there is another choice; nothing depends on it.
 
 use persist::Persist;
 
 use crate::cell::Cell;
+use crate::hint::{Hints, ORDERS, Ones};
 
 const IN_USE: u64 = 1 << 32;
 const WHOLE_SHIFT: u32 = 48;
+const FAILED_SHIFT: u32 = 33;
+const FAILED: u64 = ((1 << ORDERS) - 1) << FAILED_SHIFT;
 
 /// What a tree's word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,25 @@ impl Tree {
     #[inline(always)]
     pub(crate) const fn in_use(self) -> bool {
         self.0 & IN_USE != 0
+    }
+
+    /// Whether a search for this order has failed since something came back.
+    #[inline(always)]
+    pub(crate) const fn has_failed(self, order: u8) -> bool {
+        self.failed() >> order & 1 != 0
+    }
+
+    /// The orders of which a search has failed, a bit each.
+    const fn failed(self) -> u64 {
+        (self.0 & FAILED) >> FAILED_SHIFT
+    }
+
+    /// The orders of which this many frames could be a block, a bit each.
+    const fn possible(self) -> u64 {
+        match self.free().checked_ilog2() {
+            None => 0,
+            Some(largest) => ((2 << largest) - 1) & ((1 << ORDERS) - 1),
+        }
     }
 
     /// Whether the tree can promise this.
@@ -96,39 +119,46 @@ impl core::ops::Sub for Amount {
     }
 }
 
-/// The words of all trees.
+/// The words of all trees, and what is to be expected of them.
 #[derive(Clone, Copy)]
-pub(crate) struct Trees<'m>(&'m [Cell]);
+pub(crate) struct Trees<'m> {
+    words: &'m [Cell],
+    hints: Hints<'m>,
+}
 
 impl<'m> Trees<'m> {
-    /// Uses these words, whatever they hold, until [`Self::fill`] has set them.
-    pub(crate) const fn new(words: &'m [Cell]) -> Self {
-        Self(words)
+    /// Uses these words, whatever they hold, until [`Self::fill`] has set them, and
+    /// these hints, which say nothing yet.
+    pub(crate) const fn new(words: &'m [Cell], hints: Hints<'m>) -> Self {
+        Self { words, hints }
     }
 
     /// Returns the number of trees.
     pub(crate) const fn len(self) -> usize {
-        self.0.len()
+        self.words.len()
     }
 
     /// Sets what a tree has. Nobody may use the zone yet.
     pub(crate) fn fill(self, persist: &impl Persist, tree: usize, amount: Amount) {
-        if let Some(word) = self.0.get(tree) {
-            word.store(persist, amount.word());
+        if let Some(word) = self.words.get(tree) {
+            let possible = Tree(amount.word()).possible();
+            let failed = FAILED & !(possible << FAILED_SHIFT);
+            word.store(persist, amount.word() | failed);
+            self.expect(persist, tree, possible);
         }
     }
 
     /// Returns what a tree has; one that does not exist has nothing.
     #[inline(always)]
     pub(crate) fn read(self, persist: &impl Persist, tree: usize) -> Tree {
-        Tree(self.0.get(tree).map_or(0, |word| word.load(persist)))
+        Tree(self.words.get(tree).map_or(0, |word| word.load(persist)))
     }
 
     /// Subtracts what is about to be taken from the lower tables; returns
     /// whether there was enough.
     #[inline(always)]
     pub(crate) fn take(self, persist: &impl Persist, tree: usize, amount: Amount) -> bool {
-        let Some(word) = self.0.get(tree) else {
+        let Some(word) = self.words.get(tree) else {
             return false;
         };
         let step = |old: u64| {
@@ -155,27 +185,84 @@ impl<'m> Trees<'m> {
             let taken = Amount { frames, whole };
             (frames > 0).then(|| old.wrapping_sub(taken.word()))
         };
-        let old = self.0.get(tree)?.update(persist, step).ok()?;
+        let old = self.words.get(tree)?.update(persist, step).ok()?;
         u16::try_from(some(old)).ok()
     }
 
     /// Adds what has been returned to the lower tables.
     #[inline(always)]
     pub(crate) fn give(self, persist: &impl Persist, tree: usize, amount: Amount) {
-        if let Some(word) = self.0.get(tree) {
-            word.fetch_add(persist, amount.word());
+        if let Some(word) = self.words.get(tree) {
+            let old = word.fetch_add(persist, amount.word());
+            if old & FAILED != 0 {
+                self.hope(persist, tree, Tree(old.wrapping_add(amount.word())));
+            }
         }
+    }
+
+    /// Expects blocks again for which a search has failed, as far as there are
+    /// frames enough.
+    #[cold]
+    fn hope(self, persist: &impl Persist, tree: usize, now: Tree) {
+        let again = now.failed() & now.possible();
+        if again != 0 {
+            self.words[tree].clear(persist, again << FAILED_SHIFT);
+            self.expect(persist, tree, again);
+        }
+    }
+
+    fn expect(self, persist: &impl Persist, tree: usize, orders: u64) {
+        for order in Ones(orders) {
+            #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
+            self.hints.set(persist, order as u8, tree);
+        }
+    }
+
+    /// Expects no block of this order any more, after a search has failed, if
+    /// `is_none` still finds none.
+    #[cold]
+    pub(crate) fn give_up(
+        self,
+        persist: &impl Persist,
+        tree: usize,
+        order: u8,
+        is_none: impl FnOnce(Tree) -> bool,
+    ) {
+        let Some(word) = self.words.get(tree) else {
+            return;
+        };
+        let mark = 1 << (FAILED_SHIFT + u32::from(order));
+        let marked = Tree(word.set(persist, mark) | mark);
+        if is_none(marked) {
+            self.hints.clear(persist, order, tree);
+            if word.load(persist) & mark == 0 {
+                self.hints.set(persist, order, tree);
+            }
+        } else {
+            word.clear(persist, mark);
+        }
+    }
+
+    /// Returns the trees that may have a block of this order, upwards from `start`
+    /// and around.
+    pub(crate) fn promising<P: Persist>(
+        self,
+        persist: &P,
+        order: u8,
+        start: usize,
+    ) -> impl Iterator<Item = usize> + use<'_, 'm, P> {
+        self.hints.trees(persist, order, start)
     }
 
     /// Marks a tree as in use, unless it already is; returns whether it was not.
     pub(crate) fn reserve(self, persist: &impl Persist, tree: usize) -> bool {
         let step = |old: u64| (old & IN_USE == 0).then_some(old | IN_USE);
-        (self.0.get(tree)).is_some_and(|word| word.update(persist, step).is_ok())
+        (self.words.get(tree)).is_some_and(|word| word.update(persist, step).is_ok())
     }
 
     /// Ends what [`Self::reserve`] began.
     pub(crate) fn release(self, persist: &impl Persist, tree: usize) {
-        if let Some(word) = self.0.get(tree) {
+        if let Some(word) = self.words.get(tree) {
             // Refused only if it was not in use: then there is nothing to end.
             let _ = word.update(persist, |old| (old & IN_USE != 0).then_some(old & !IN_USE));
         }
@@ -197,6 +284,13 @@ mod tests {
             (tree.free(), tree.whole(), tree.in_use()),
             (16_384, 32, false)
         );
+    }
+
+    #[test]
+    fn a_block_is_possible_where_there_are_frames_enough() {
+        let possible = |frames| word(frames, 0).possible();
+        assert_eq!([0, 1, 2, 3, 4].map(possible), [0, 1, 0b11, 0b11, 0b111]);
+        assert_eq!([1023, 1024, 16_384].map(possible), [0x3ff, 0x7ff, 0x7ff]);
     }
 
     #[test]

@@ -6,12 +6,13 @@ use persist::Persist;
 use crate::cell::Cell;
 use crate::debt::Debts;
 use crate::error::{GetError, LocalError, PutError, ZoneError};
+use crate::hint::Hints;
 use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
 use crate::local::Local;
 use crate::lower::{Lower, Recovery};
 use crate::policy::{Rank, rank};
 use crate::shape::Shape;
-use crate::tree::{Amount, Trees};
+use crate::tree::{Amount, Tree, Trees};
 
 /// The allocator of one range of frames, shared by all processors.
 ///
@@ -27,8 +28,8 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
     debts: &'m [Cell],
     claims: Claims,
-    /// 1 if frames were in doubt when the zone was opened.
-    pub(crate) doubts: Cell,
+    /// Whether frames were in doubt when the zone was opened.
+    doubtful: bool,
     pub(crate) persist: P,
 }
 
@@ -46,6 +47,9 @@ pub(crate) mod line {
     /// Frames that it owes to entries and trees.
     pub(crate) const OWING: usize = 7;
 }
+
+/// Trees to compare, where none is good.
+const ENOUGH_TREES: usize = 64;
 
 /// Whether processors take whole rows at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,11 +117,10 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         memory: Memory<'m>,
         persist: P,
     ) -> Result<(Self, Recovery), ZoneError> {
-        let zone = Self::over(frames, cpus, memory, persist)?;
+        let mut zone = Self::over(frames, cpus, memory, persist)?;
         let fill = |tree, amount| zone.trees.fill(&zone.persist, tree, amount);
         let recovery = zone.lower.recover(&zone.persist, fill);
-        let doubts = u64::from(recovery.uncertain > 0);
-        zone.doubts.store(&zone.persist, doubts);
+        zone.doubtful = recovery.uncertain > 0;
         Ok((zone, recovery))
     }
 
@@ -129,16 +132,16 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     fn over(frames: usize, cpus: usize, memory: Memory<'m>, persist: P) -> Result<Self, ZoneError> {
         const { Shape::<WORDS, TREE>::CHECK };
         let tables = Tables::cut::<TREE>(frames, cpus, memory)?;
-        for word in tables.lines.iter().flatten().chain(tables.debts) {
+        for word in tables.upper() {
             word.store(&persist, 0);
         }
         Ok(Self {
             lower: Lower::new(&tables, frames),
-            trees: Trees::new(tables.trees),
+            trees: Trees::new(tables.trees, Hints::new(tables.hints)),
             lines: tables.lines,
             debts: tables.debts,
             claims: Claims::On,
-            doubts: Cell::new(0),
+            doubtful: false,
             persist,
         })
     }
@@ -169,6 +172,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         Debts::new(&self.debts[cpu * len..][..len])
     }
 
+    /// Whether there was a doubt when the zone was opened.
+    #[inline(always)]
+    pub(crate) const fn has_doubts(&self) -> bool {
+        self.doubtful
+    }
+
     fn claims(&self) -> bool {
         Self::CAN_CLAIM && self.claims == Claims::On
     }
@@ -186,24 +195,15 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                 None => self.lower.get_part_at(persist, frame, exponent, &mut whole),
                 Some(span) => self.lower.get_whole_at(persist, frame, span),
             };
-            let back = Self::not_taken(amount, whole, done);
-            if back != Amount::default() {
-                self.trees.give(persist, tree, back);
+            if !done {
+                whole += amount.whole;
+                self.trees.give(persist, tree, Amount { whole, ..amount });
+            } else if whole != 0 {
+                self.trees.give(persist, tree, Amount { frames: 0, whole });
             }
             done
         };
         done.then_some(()).ok_or(GetError::NotFree { frame, order })
-    }
-
-    /// Returns what has to be added to a tree's word after an amount was taken from
-    /// it and then perhaps not found, and the number of whole huge frames has
-    /// changed by `whole`.
-    #[inline(always)]
-    pub(crate) fn not_taken(amount: Amount, whole: isize, found: bool) -> Amount {
-        Amount {
-            frames: if found { 0 } else { amount.frames },
-            whole: if found { whole } else { whole + amount.whole },
-        }
     }
 
     /// Frees a single frame, which lies in the zone, and adds it to the counts.
@@ -216,36 +216,41 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         outcome
     }
 
-    /// Returns the most welcome tree that has what a block of this order needs,
-    /// searching upwards from `start`: the first good one, else the best.
+    /// Returns a welcome tree that may have a block of this order, searching upwards
+    /// from `start`: the first good one, else the best of some.
     pub(crate) fn best_tree(&self, start: usize, order: u8) -> Option<usize> {
         let need = Self::amount(order);
         let mut best = None;
-        for tree in self.trees_from(start) {
+        let mut looked_at = 0;
+        for tree in self.trees.promising(&self.persist, order, start) {
             let word = self.trees.read(&self.persist, tree);
-            let Some(rank) = rank(word, need, Self::TREE_FRAMES) else {
-                continue;
-            };
-            if rank == Rank::Partly {
-                return Some(tree);
+            match rank(word, need, Self::TREE_FRAMES) {
+                None => self.give_up(tree, order),
+                Some(Rank::Partly) => return Some(tree),
+                Some(rank) => {
+                    // Among equals the fuller tree lasts longer; of whole ones the
+                    // first.
+                    let key = (rank, word.free());
+                    if best.is_none_or(|(best, _)| key > best) {
+                        best = Some((key, tree));
+                    }
+                    looked_at += 1;
+                }
             }
-            // Among equals the fuller tree lasts longer; of whole ones the first.
-            let key = (rank, word.free());
-            if best.is_none_or(|(best, _)| key > best) {
-                best = Some((key, tree));
+            if looked_at == ENOUGH_TREES {
+                break;
             }
         }
         best.map(|(_, tree)| tree)
     }
 
-    /// Returns all trees, upwards from `start` and around.
-    pub(crate) fn trees_from(
-        &self,
-        start: usize,
-    ) -> impl Iterator<Item = usize> + use<P, WORDS, TREE> {
-        let len = self.trees.len();
-        let start = start.min(len);
-        (start..len).chain(0..start)
+    /// Stops searching a tree for blocks of this order, unless it has one after all,
+    /// until something is freed there.
+    pub(crate) fn give_up(&self, tree: usize, order: u8) {
+        let need = Self::amount(order);
+        let persist = &self.persist;
+        let is_none = |word: Tree| !word.holds(need) || !self.lower.has_any(persist, tree, order);
+        self.trees.give_up(persist, tree, order, is_none);
     }
 
     /// Returns what a block of this order takes from a tree's word.

@@ -5,7 +5,7 @@ use persist::Persist;
 use super::Local;
 use crate::debt::{Debt, Owed};
 use crate::lower::Lower;
-use crate::shape::Shape;
+use crate::shape::{Shape, WORD_FRAMES};
 use crate::tree::Amount;
 use crate::zone::{Zone, line};
 
@@ -19,7 +19,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     #[inline]
     pub(super) fn owe(&mut self, huge: usize, frames: u16) {
         let (zone, persist) = (self.zone, &self.zone.persist);
-        let Some(entry) = zone.lower.entry(huge) else {
+        let Some(entry) = self.lower.entry(huge) else {
             return;
         };
         let tree = huge / TREE;
@@ -45,7 +45,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Adds to a tree's word what its entries have already: later.
     pub(super) fn owe_tree(&mut self, tree: usize, amount: Amount) {
         if !self.may_hold || self.is_scarce(tree) {
-            return self.zone.trees.give(&self.zone.persist, tree, amount);
+            return self.trees.give(&self.zone.persist, tree, amount);
         }
         if self.owed.tree != tree {
             self.pay_tree();
@@ -69,24 +69,35 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             self.set_owed(Owed { tree, amount });
             return true;
         }
-        let (zone, persist) = (self.zone, &self.zone.persist);
-        if self.may_hold && amount.whole > 0 && !self.is_scarce(tree) {
+        let persist = &self.zone.persist;
+        if self.may_hold && amount.frames >= WORD_FRAMES && !self.is_scarce(tree) {
+            let whole = if amount.whole > 0 { WHOLE_AHEAD } else { 0 };
             let ahead = Amount {
                 frames: WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES,
-                whole: WHOLE_AHEAD.cast_signed(),
+                whole: whole.cast_signed(),
             };
-            if zone.trees.take(persist, tree, ahead) {
+            if self.trees.take(persist, tree, ahead) {
                 self.owe_tree(tree, ahead - amount);
                 return true;
             }
         }
-        zone.trees.take(persist, tree, amount)
+        self.trees.take(persist, tree, amount)
+    }
+
+    /// Adds to a tree's word what was taken for nothing, with all that is owed to it:
+    /// now, since later it would look like something that was freed.
+    #[cold]
+    pub(super) fn untake_tree(&mut self, tree: usize, amount: Amount) {
+        if self.owed.tree == tree {
+            self.pay_tree();
+        }
+        self.trees.give(&self.zone.persist, tree, amount);
     }
 
     /// Whether a tree has so little left that everybody has to see it.
     #[inline(always)]
     fn is_scarce(&self, tree: usize) -> bool {
-        let free = self.zone.trees.read(&self.zone.persist, tree).free();
+        let free = self.trees.read(&self.zone.persist, tree).free();
         free < Zone::<P, WORDS, TREE>::TREE_FRAMES / 8
     }
 
@@ -105,7 +116,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     #[cold]
     fn pay(&mut self, debt: Debt) {
         let persist = &self.zone.persist;
-        if let Some(entry) = self.zone.lower.entry(debt.huge)
+        if let Some(entry) = self.lower.entry(debt.huge)
             && debt.frames > 0
         {
             // First the place, then the counts: in between nobody is promised the
@@ -113,7 +124,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             self.debts.set(persist, Debt { frames: 0, ..debt });
             let frames = usize::from(debt.frames);
             self.set_owing(self.owing - frames);
-            let whole = self.zone.lower.give_count(persist, entry, debt.frames);
+            let whole = self.lower.give_count(persist, entry, debt.frames);
             self.owe_tree(debt.huge / TREE, Amount { frames, whole });
         }
     }
@@ -122,7 +133,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let Owed { tree, amount } = self.owed;
         if amount != Amount::default() {
             self.set_owed(Owed::default());
-            self.zone.trees.give(&self.zone.persist, tree, amount);
+            self.trees.give(&self.zone.persist, tree, amount);
         }
     }
 

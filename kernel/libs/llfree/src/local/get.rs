@@ -34,7 +34,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         }
         let kind = Self::kind(order);
         let Place { tree, near, .. } = self.places[kind];
-        if let Some(frame) = self.take_in(tree, near, exponent) {
+        if !self
+            .trees
+            .read(&self.zone.persist, tree)
+            .has_failed(exponent)
+            && let Some(frame) = self.take_in(tree, near, exponent)
+        {
             self.places[kind].near = frame.0;
             return Some(frame);
         }
@@ -46,22 +51,25 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         self.get_elsewhere(kind, exponent)
     }
 
-    /// Searches all trees: the best one first, then one after the other.
+    /// Searches the trees that may have such a block, the best ones first.
     #[cold]
     fn get_elsewhere(&mut self, kind: usize, order: u8) -> Option<FrameId> {
         let zone = self.zone;
-        let start = self.places[kind].tree;
-        let best = zone.best_tree(start, order);
-        // Most often the best tree has a block, and it is all that is tried. If it
-        // has none in one piece, or was emptied meanwhile, any will do.
-        let trees = best.into_iter().chain(zone.trees_from(start));
-        trees.into_iter().find_map(|tree| {
+        let mut start = self.places[kind].tree;
+        // Each round rules a tree out. One that has the block, but in frames that
+        // somebody else is promised, stays; so there is a last round.
+        for _ in 0..=2 * zone.trees.len() {
+            let tree = zone.best_tree(start, order)?;
             let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
-            let frame = self.take_in(tree, place.near, order)?;
-            let near = frame.0;
-            self.move_to(kind, Place { near, ..place });
-            Some(frame)
-        })
+            if let Some(frame) = self.take_in(tree, place.near, order) {
+                let near = frame.0;
+                self.move_to(kind, Place { near, ..place });
+                return Some(frame);
+            }
+            zone.give_up(tree, order);
+            start = tree + 1;
+        }
+        None
     }
 
     /// Takes a block out of one tree, with a whole row if it can be held.
@@ -85,7 +93,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     /// frame `near` in it.
     #[inline]
     fn take_directly(&mut self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
-        let (lower, persist) = (&self.zone.lower, &self.zone.persist);
+        let (lower, persist) = (self.lower, &self.zone.persist);
         let amount = Zone::<P, WORDS, TREE>::amount(order);
         let seen = lower.peek(persist, near);
         if !self.take_tree(tree, amount) {
@@ -93,12 +101,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         }
         let mut whole = 0;
         let found = match Lower::<WORDS, TREE>::span(order) {
+            Some(span) => lower.get_whole(persist, near, seen, span),
             None => lower.get_part(persist, near, seen, order, &mut whole),
-            Some(span) => lower.get_whole(persist, near, span),
         };
-        let back = Zone::<P, WORDS, TREE>::not_taken(amount, whole, found.is_some());
-        if back != Amount::default() {
-            self.owe_tree(tree, back);
+        if found.is_none() {
+            whole += amount.whole;
+            self.untake_tree(tree, Amount { whole, ..amount });
+        } else if whole != 0 {
+            self.owe_tree(tree, Amount { frames: 0, whole });
         }
         found
     }
@@ -128,7 +138,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
 
     /// Returns what the handle remembers of a row that it holds from now on.
     pub(super) fn hold(&self, bits: Bits) -> Held<'m> {
-        match self.zone.lower.row(bits.row) {
+        match self.lower.row(bits.row) {
             Some(word) => Held::row(bits.row, word),
             None => Held::nothing(self.slot),
         }

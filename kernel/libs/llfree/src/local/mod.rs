@@ -22,7 +22,9 @@ use crate::cell::Cell;
 use crate::debt::{Debts, Owed};
 use crate::error::{GetError, PutError};
 use crate::layout::LINE_CELLS;
+use crate::lower::Lower;
 use crate::slot::{Side, Slot};
+use crate::tree::Trees;
 use crate::zone::{Zone, line};
 
 pub use self::held::DoubleFrees;
@@ -58,6 +60,9 @@ pub use self::held::DoubleFrees;
 /// that a block was taken or freed needs a locked instruction or a fence first.
 pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
     zone: &'z Zone<'m, P, WORDS, TREE>,
+    /// The zone's tables again: the way there is shorter.
+    lower: Lower<'m, WORDS, TREE>,
+    trees: Trees<'m>,
     /// Masks of the held rows; a line of zeros for a handle that holds none.
     slot: Slot<'m>,
     front: Held<'m>,
@@ -91,6 +96,8 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         let slot = Slot::new(slot.unwrap_or(line));
         let mut local = Self {
             zone,
+            lower: zone.lower,
+            trees: zone.trees,
             slot,
             front: Held::nothing(slot),
             back: Held::nothing(slot),

@@ -75,7 +75,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     pub(super) fn release(&mut self, kind: usize) {
         let place = &mut self.places[kind];
         if core::mem::take(&mut place.reserved) {
-            self.zone.trees.release(&self.zone.persist, place.tree);
+            self.trees.release(&self.zone.persist, place.tree);
             self.note(kind, 0);
         }
     }
@@ -94,7 +94,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         self.freed.times += 1;
         if self.freed.times >= MOVE_AFTER && Self::kind(order) == PARTS {
             self.freed.times = 0;
-            if !self.zone.trees.read(&self.zone.persist, tree).in_use() {
+            if !self.trees.read(&self.zone.persist, tree).in_use() {
                 let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
                 let near = frame.0;
                 self.move_to(PARTS, Place { near, ..start });

@@ -17,10 +17,6 @@ use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Side};
 use crate::zone::Zone;
 
-/// Frames that the last gather must have collected for the next one to begin with
-/// the first frame: then frames come in order, and there will be more.
-const EAGER_FROM: u32 = 8;
-
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
     /// Returns a block in any way there is.
     #[inline(never)]
@@ -49,7 +45,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
 
     /// Returns a block to the shared tables.
     fn put_directly(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
-        let (lower, persist) = (&self.zone.lower, &self.zone.persist);
+        let (lower, persist) = (self.lower, &self.zone.persist);
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let Some(span) = Lower::<WORDS, TREE>::span(order.exponent()) else {
             let (freed, outcome) = lower.free_part(persist, frame, order.exponent());
@@ -106,13 +102,14 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         is_allocated
     }
 
-    /// Starts to gather the frames of a row, if this one is likely not the last;
-    /// returns whether it was taken.
+    /// Starts to gather the frames of a row, if this one is likely not the last, or
+    /// the last gather found more than one; returns whether it was taken.
     fn gather(&mut self, frame: FrameId, order: Order) -> bool {
         let persist = &self.zone.persist;
         let (row, mask) = (frame.0 / WORD_FRAMES, bits_of(frame, order));
-        let eager = || self.slot.mask(persist, Side::Back).count_ones() >= EAGER_FROM;
-        if self.freed.row != Some(row) && !eager() {
+        let gathered = self.slot.mask(persist, Side::Back);
+        let eager = gathered & gathered.wrapping_sub(1) != 0;
+        if self.freed.row != Some(row) && !eager {
             return false;
         }
         // A huge frame that is allocated as a whole is split by its first part,
@@ -137,7 +134,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// itself is allocated, that does not change before it is freed.
     fn is_in_parts(&self, frame: FrameId) -> bool {
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let lower = &self.zone.lower;
+        let lower = &self.lower;
         lower.entry_value(&self.zone.persist, huge) <= Lower::<WORDS, TREE>::FREE
     }
 }

@@ -10,7 +10,8 @@ use persist::Persist;
 
 use super::{Lower, persist_entry, persist_now};
 use crate::cell::Cell;
-use crate::entry::{self, Entry, Seen, Span};
+use crate::entry::{self, Entry, FIRST_OF_PAIRS, QUAD, Seen, Span, counts_from};
+use crate::hint::Ones;
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
@@ -81,21 +82,59 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     }
 
     /// Returns the huge frames of a tree whose counts allow for a block of this
-    /// order: those in use first, whole ones last, upwards from the one after
-    /// `near` and around.
+    /// order: those in use first, whole ones last, upwards from about `near` and
+    /// around.
     pub(crate) fn promising(
         &self,
         persist: &impl Persist,
         near: usize,
         order: u8,
     ) -> impl Iterator<Item = usize> {
-        let first = near / TREE * TREE;
-        let all = move || (1..=TREE).map(move |step| first + (near + step) % TREE);
-        let in_parts = all().filter(move |&huge| {
-            let count = self.entry_value(persist, huge);
-            count < Self::FREE && usize::from(count) >> order != 0
+        let in_parts = self.with_counts(persist, near, move |quad| {
+            counts_from(quad, 1 << order) & !counts_from(quad, Self::FREE)
         });
-        in_parts.chain(all().filter(move |&huge| self.entry_value(persist, huge) == Self::FREE))
+        in_parts.chain(self.whole(persist, near))
+    }
+
+    /// Returns the huge frames of a tree that are entirely free, in the same order.
+    fn whole(&self, persist: &impl Persist, near: usize) -> impl Iterator<Item = usize> {
+        self.with_counts(persist, near, |quad| counts_from(quad, Self::FREE))
+    }
+
+    /// Returns the huge frames of a tree of which `select` sets the highest bit in
+    /// the word of their entry.
+    fn with_counts(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        select: impl Fn(u64) -> u64,
+    ) -> impl Iterator<Item = usize> {
+        let tree = near / TREE * TREE..(near / TREE + 1) * TREE;
+        let (first, len) = (tree.start / QUAD, TREE.div_ceil(QUAD));
+        let start = near / QUAD - first;
+        (0..len).flat_map(move |step| {
+            let index = first + (start + step) % len;
+            let quad = (self.quads.get(index)).map_or(0, |quad| quad.load(persist));
+            // Small trees share a word.
+            let tree = tree.clone();
+            let huge = Ones(select(quad)).map(move |bit| index * QUAD + bit / 16);
+            huge.filter(move |huge| tree.contains(huge))
+        })
+    }
+
+    /// Returns whether a tree had a block of this order just now: its bits and
+    /// entries, not its counts.
+    pub(crate) fn has_any(&self, persist: &impl Persist, tree: usize, order: u8) -> bool {
+        let first = tree * TREE;
+        match Self::span(order) {
+            Some(span) => self.whole_blocks(persist, first, span).next().is_some(),
+            None => {
+                let all = first..(first + TREE).min(self.huge_frames());
+                let mut in_parts =
+                    all.filter(|&huge| self.entry_value(persist, huge) <= Self::FREE);
+                in_parts.any(|huge| self.has_run(persist, huge, order))
+            }
+        }
     }
 
     /// Takes a part of one huge frame.
@@ -196,23 +235,54 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         &self,
         persist: &impl Persist,
         near: usize,
+        seen: Option<Peek>,
         span: Span,
     ) -> Option<FrameId> {
         let near = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let first = near / TREE * TREE;
-        let start = near % TREE / span.len() * span.len();
-        (0..TREE)
-            .step_by(span.len())
-            .map(|step| first + (start + step) % TREE)
-            .find(|&huge| self.claim_whole(persist, huge, span))
-            .map(|huge| FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES))
+        let seen = seen.map(|seen| seen.entry);
+        // Most often the next one, whose entry is in the same word, is free too.
+        let next = near + span.len();
+        let is_near = !next.is_multiple_of(QUAD)
+            && next / TREE == near / TREE
+            && next.is_multiple_of(span.len());
+        let huge = if is_near && self.claim_whole(persist, next, seen, span) {
+            next
+        } else {
+            let mut blocks = self.whole_blocks(persist, near, span);
+            blocks.find(|&huge| self.claim_whole(persist, huge, None, span))?
+        };
+        Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES))
     }
 
-    fn claim_whole(&self, persist: &impl Persist, huge: usize, span: Span) -> bool {
+    /// Returns where blocks of whole huge frames are free in the tree of `near`.
+    fn whole_blocks(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        span: Span,
+    ) -> impl Iterator<Item = usize> {
+        self.with_counts(persist, near, move |quad| {
+            let free = counts_from(quad, Self::FREE);
+            match span {
+                Span::One => free,
+                Span::Pair => free & free >> 16 & FIRST_OF_PAIRS,
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn claim_whole(
+        &self,
+        persist: &impl Persist,
+        huge: usize,
+        seen: Option<Seen>,
+        span: Span,
+    ) -> bool {
         let Some(entry) = self.entry(huge) else {
             return false;
         };
-        let claimed = entry.exchange(persist, span, Self::FREE, entry::HUGE);
+        let seen = seen.unwrap_or_else(|| entry.peek(persist));
+        let claimed = entry.exchange_from(persist, seen, span, Self::FREE, entry::HUGE);
         if claimed.is_ok() {
             // PERSIST: the entry before the caller's first use of the memory.
             persist_entry(persist, entry);
@@ -253,7 +323,8 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
 
     /// Takes these very huge frames. The tree's count has been taken.
     pub(crate) fn get_whole_at(&self, persist: &impl Persist, frame: FrameId, span: Span) -> bool {
-        self.claim_whole(persist, frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES, span)
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        self.claim_whole(persist, huge, None, span)
     }
 }
 

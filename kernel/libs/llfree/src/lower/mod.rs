@@ -26,6 +26,7 @@ use crate::shape::{Shape, WORD_FRAMES};
 pub use recover::Recovery;
 
 /// The lower tables of a zone.
+#[derive(Clone, Copy)]
 pub(crate) struct Lower<'m, const WORDS: usize, const TREE: usize> {
     fields: &'m [[Cell; WORDS]],
     quads: &'m [Cell],
