@@ -49,7 +49,8 @@
 //! stands for, and given back after them*, on both levels. So a tree never
 //! promises more than its entries hold, an entry never more than its bits.
 //!
-//! The only unsafe code is in `cell`: caller-owned bytes seen as atomic words.
+//! The only unsafe code is in `cell`, caller-owned bytes seen as atomic words, and
+//! in `popcnt`, an instruction that not every processor has.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -65,7 +66,9 @@ mod local;
 mod lower;
 pub mod media;
 mod policy;
+mod popcnt;
 mod query;
+mod recovering;
 mod row;
 mod shape;
 mod slot;
@@ -81,6 +84,7 @@ pub use layout::{Layout, Memory};
 pub use local::{DoubleFrees, Local};
 pub use lower::Recovery;
 pub use query::{HugeState, Stats};
+pub use recovering::{Incomplete, Recovering};
 pub use validate::Inconsistency;
 pub use zone::{Claims, Zone};
 

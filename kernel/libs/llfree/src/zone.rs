@@ -11,6 +11,7 @@ use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
 use crate::local::Local;
 use crate::lower::{Lower, Recovery};
 use crate::policy::{Rank, rank};
+use crate::recovering::Recovering;
 use crate::shape::Shape;
 use crate::tree::{Amount, Tree, Trees};
 
@@ -108,6 +109,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     /// have changed hands, and up to 64 frames a processor may be
     /// [uncertain](Self::uncertain).
     ///
+    /// [`Recovering`] does the same with several processors.
+    ///
     /// # Errors
     ///
     /// Returns [`ZoneError`] if the memory does not fit.
@@ -117,11 +120,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         memory: Memory<'m>,
         persist: P,
     ) -> Result<(Self, Recovery), ZoneError> {
-        let mut zone = Self::over(frames, cpus, memory, persist)?;
-        let fill = |tree, amount| zone.trees.fill(&zone.persist, tree, amount);
-        let recovery = zone.lower.recover(&zone.persist, fill);
-        zone.doubtful = recovery.uncertain > 0;
-        Ok((zone, recovery))
+        let recovering = Recovering::begin(frames, cpus, memory, persist)?;
+        recovering.part(0, 1);
+        Ok(recovering.end())
     }
 
     /// Finds out whether a zone could be made in this memory.
@@ -129,7 +130,13 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         Tables::<WORDS>::check::<TREE>(frames, cpus, memory)
     }
 
-    fn over(frames: usize, cpus: usize, memory: Memory<'m>, persist: P) -> Result<Self, ZoneError> {
+    /// Uses this memory as it is, but for the lines of the processors.
+    pub(crate) fn over(
+        frames: usize,
+        cpus: usize,
+        memory: Memory<'m>,
+        persist: P,
+    ) -> Result<Self, ZoneError> {
         const { Shape::<WORDS, TREE>::CHECK };
         let tables = Tables::cut::<TREE>(frames, cpus, memory)?;
         for word in tables.upper() {

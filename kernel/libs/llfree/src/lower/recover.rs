@@ -9,17 +9,21 @@
 //! | FREEING, SPLIT_DONE, a count | bits are valid | counted |
 //! | anything else | damaged | bits are set: counted; none: all frames allocated |
 //!
-//! What processors held goes back before anything is counted: see `held`.
+//! What processors held goes back before anything is counted: see `held`. Then
+//! the trees can be recovered in any order, also by several processors.
 //!
 //! Bits beyond the last frame are forced to *allocated*, entries beyond the last
 //! huge frame to zero. Each write keeps the meaning of what was there, so a crash
 //! during recovery leaves work for the next one and nothing else.
 
+use core::ops::Range;
+
 use persist::Persist;
 
-use super::Lower;
+use super::{Lower, persist_now};
 use crate::cell::Cell;
 use crate::entry::{self, Entry, QUAD, Span};
+use crate::popcnt::{self, Popcnt};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::tree::Amount;
 
@@ -77,38 +81,88 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         for word in self.slots.iter().flatten() {
             word.store(persist, 0);
         }
-        self.persist_all(persist);
+        persist_now(persist, self.slots);
+        self.persist_trees(persist, 0..self.huge_frames().div_ceil(TREE));
     }
 
-    /// Recovers all huge frames, tells `upper` what each tree has, and makes the
-    /// repairs durable.
-    pub(crate) fn recover<P: Persist>(
+    /// Gives back what processors held, and clears the entries beyond the last huge
+    /// frame. Comes before anything is counted.
+    pub(crate) fn begin_recovery<P: Persist>(&self, persist: &P) -> Recovery {
+        let mut found = Recovery::default();
+        self.recover_slots(persist, &mut found);
+        let last = self.huge_frames()..self.quads.len() * QUAD;
+        for entry in last.filter_map(|huge| self.entry(huge)) {
+            set_entry(persist, entry, 0);
+        }
+        if let Some(quad) = self.quads.last() {
+            persist_now(persist, quad);
+        }
+        // PERSIST: what the slots have forgotten was made durable before it was
+        // forgotten, see `held`. So this may come before the repairs.
+        persist_now(persist, self.slots);
+        found
+    }
+
+    /// Recovers these trees, tells `upper` what each of them has, and makes the
+    /// repairs durable. Other processors may recover others at the same time.
+    pub(crate) fn recover_trees<P: Persist>(
         &self,
         persist: &P,
+        trees: Range<usize>,
+        popcnt: Option<Popcnt>,
         mut upper: impl FnMut(usize, Amount),
     ) -> Recovery {
         let mut found = Recovery::default();
-        self.recover_slots(persist, &mut found);
-        let trees = self.huge_frames().div_ceil(TREE);
-        for tree in 0..trees {
+        for tree in trees.clone() {
             let before = found;
-            // The last tree may have fewer huge frames.
-            for huge in tree * TREE..self.huge_frames().min((tree + 1) * TREE) {
-                self.recover_huge(persist, huge, &mut found);
-            }
+            self.recover_tree(persist, tree, popcnt, &mut found);
             let whole = (found.free_huge - before.free_huge).cast_signed();
             let frames = found.free - before.free;
             upper(tree, Amount { frames, whole });
         }
-        for huge in self.huge_frames()..self.quads.len() * QUAD {
-            if let Some(entry) = self.entry(huge) {
-                set_entry(persist, entry, 0);
-            }
-        }
-        self.persist_all(persist);
+        self.persist_trees(persist, trees);
         found
     }
 
+    /// Counts the bits of all huge frames of a tree, then looks at those whose
+    /// entries say something else.
+    fn recover_tree(
+        &self,
+        persist: &impl Persist,
+        tree: usize,
+        popcnt: Option<Popcnt>,
+        found: &mut Recovery,
+    ) {
+        let range = self.huge_frames_of(tree..tree + 1);
+        let mut counts = [0; TREE];
+        let fields = self.fields.get(range.clone()).unwrap_or_default();
+        popcnt::count_clear(popcnt, persist, fields, &mut counts);
+        for (huge, &clear) in range.zip(&counts) {
+            let stored = self.entry_value(persist, huge);
+            let believed = cfg!(mutant = "recover_skips_recount") && stored <= Self::FREE;
+            let count = if believed { stored } else { clear };
+            let is_whole = stored == entry::HUGE && clear == Self::FREE;
+            if !self.is_complete(huge) || stored != count && !is_whole {
+                self.recover_huge(persist, huge, found);
+            } else if !is_whole {
+                found.free += usize::from(count);
+                found.free_huge += usize::from(count == Self::FREE);
+            }
+        }
+    }
+
+    /// Returns the huge frames of these trees: the last tree may have fewer.
+    fn huge_frames_of(&self, trees: Range<usize>) -> Range<usize> {
+        let first_of = |tree: usize| (tree * TREE).min(self.huge_frames());
+        first_of(trees.start)..first_of(trees.end)
+    }
+
+    /// Whether all frames of a huge frame exist.
+    fn is_complete(&self, huge: usize) -> bool {
+        self.present(huge) == Shape::<WORDS, TREE>::HUGE_FRAMES
+    }
+
+    #[cold]
     fn recover_huge(&self, persist: &impl Persist, huge: usize, found: &mut Recovery) {
         let Some((entry, field)) = self.entry(huge).zip(self.field(huge)) else {
             return;
@@ -128,7 +182,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             Verdict::Counted => {
                 let forced = set_words(persist, field, |index, old| old | self.absent(huge, index));
                 found.tail_forced += forced;
-                self.count(persist, field, stored)
+                Self::count(persist, field)
             }
         };
         if value != stored {
@@ -150,7 +204,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         found: &mut Recovery,
     ) -> Verdict {
         // An incomplete huge frame is never allocated as a whole.
-        let complete = self.present(huge) == Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let complete = self.is_complete(huge);
         match stored {
             entry::HUGE | entry::SPLITTING if complete => return Verdict::Whole,
             entry::FREEING | entry::SPLIT_DONE => return Verdict::Counted,
@@ -173,23 +227,20 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         present.any(|bits| bits != 0)
     }
 
-    /// Counts the clear bits; `stored` is what the entry says about them.
-    fn count(&self, persist: &impl Persist, field: &[Cell; WORDS], stored: u16) -> u16 {
-        if cfg!(mutant = "recover_skips_recount") && stored <= Self::FREE {
-            return stored;
-        }
-        let clear = field.iter().map(|word| word.load(persist).count_zeros());
-        #[expect(clippy::cast_possible_truncation, reason = "at most Self::FREE")]
-        let count = clear.sum::<u32>() as u16;
-        count
+    /// Counts the clear bits.
+    fn count(persist: &impl Persist, field: &[Cell; WORDS]) -> u16 {
+        let mut count = [0];
+        popcnt::count_clear(None, persist, core::slice::from_ref(field), &mut count);
+        count[0]
     }
 
     /// PERSIST: the tables before anything that vouches for them.
-    fn persist_all<P: Persist>(&self, persist: &P) {
+    fn persist_trees<P: Persist>(&self, persist: &P, trees: Range<usize>) {
         if P::DOMAIN.needs_flush() {
-            persist.flush(self.fields);
-            persist.flush(self.quads);
-            persist.flush(self.slots);
+            let huge = self.huge_frames_of(trees);
+            let quads = huge.start / QUAD..huge.end.div_ceil(QUAD);
+            persist.flush(self.fields.get(huge).unwrap_or_default());
+            persist.flush(self.quads.get(quads).unwrap_or_default());
             persist.fence();
         }
     }

@@ -8,6 +8,7 @@ mod interleavings;
 mod media;
 mod media_crash;
 mod model;
+mod recovering;
 mod recovery;
 mod region;
 mod stress;
