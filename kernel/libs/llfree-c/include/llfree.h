@@ -78,6 +78,9 @@ typedef enum {
   LLFREE_RESULT_INCONSISTENT = 22,
   // A cause that this interface has no number for yet.
   LLFREE_RESULT_OTHER = 23,
+  // No tree had such a block, but other processors hold free frames that may have
+  // been part of one. They have been asked to give them back.
+  LLFREE_RESULT_HELD_ELSEWHERE = 24,
 } llfree_result;
 
 // What contradicts what.
@@ -285,8 +288,10 @@ llfree_result llfree_local_close(llfree_local *local);
 // Takes a block of `1 << order` frames and stores its first frame in `frame`.
 //
 // Returns `LLFREE_RESULT_OUT_OF_MEMORY` if no tree had such a block when it was
-// looked at, and `LLFREE_RESULT_BAD_ORDER` for an order that is not served. Then
-// `frame` is left alone.
+// looked at, and `LLFREE_RESULT_HELD_ELSEWHERE` if other processors hold free
+// frames that may have been part of one: they give them back with one of their
+// next calls, so a later attempt may succeed. Returns `LLFREE_RESULT_BAD_ORDER`
+// for an order that is not served. In all these cases `frame` is left alone.
 //
 // # Safety
 //
@@ -297,8 +302,9 @@ llfree_result llfree_get(llfree_local *local, uint32_t order, size_t *frame);
 
 // Takes the very block of `1 << order` frames that starts at `frame`, or none.
 //
-// Returns `LLFREE_RESULT_NOT_FREE` if a part of it is allocated, or what is wrong
-// with the block: its order, its alignment, its range.
+// Returns `LLFREE_RESULT_NOT_FREE` if a part of it is allocated,
+// `LLFREE_RESULT_HELD_ELSEWHERE` if it is free but another processor holds a part
+// of it, or what is wrong with the block: its order, its alignment, its range.
 //
 // # Safety
 //

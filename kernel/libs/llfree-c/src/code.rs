@@ -60,10 +60,13 @@ pub enum Code {
     Inconsistent = 22,
     /// A cause that this interface has no number for yet.
     Other = 23,
+    /// No tree had such a block, but other processors hold free frames that may have
+    /// been part of one. They have been asked to give them back.
+    HeldElsewhere = 24,
 }
 
 /// All codes, in the order of their numbers.
-const ALL: [Code; 24] = [
+const ALL: [Code; 25] = [
     Code::Ok,
     Code::NullArgument,
     Code::NoFrames,
@@ -88,6 +91,7 @@ const ALL: [Code; 24] = [
     Code::NotWhole,
     Code::Inconsistent,
     Code::Other,
+    Code::HeldElsewhere,
 ];
 
 impl Code {
@@ -118,6 +122,7 @@ impl Code {
             Self::NotWhole => c"the huge frame is allocated in parts",
             Self::Inconsistent => c"the tables contradict each other",
             Self::Other => c"another cause",
+            Self::HeldElsewhere => c"other processors hold free frames of such a block",
         }
     }
 }
@@ -160,6 +165,7 @@ impl From<GetError> for Code {
             GetError::Misaligned { .. } => Self::Misaligned,
             GetError::OutOfRange { .. } => Self::OutOfRange,
             GetError::NotFree { .. } => Self::NotFree,
+            GetError::HeldElsewhere { .. } => Self::HeldElsewhere,
             _ => Self::Other,
         }
     }
@@ -205,6 +211,13 @@ mod tests {
                 .find(|other| other.text() == code.text());
             assert_eq!(same, None, "{code:?}");
         }
+    }
+
+    #[test]
+    fn frames_in_other_hands_are_not_out_of_memory() {
+        let order = frame::Order::HUGE;
+        let held = GetError::HeldElsewhere { order, frames: 3 };
+        assert_eq!(Code::from(held), Code::HeldElsewhere);
     }
 
     #[test]

@@ -83,8 +83,10 @@ pub unsafe extern "C" fn llfree_local_close(local: *mut Local) -> Code {
 /// Takes a block of `1 << order` frames and stores its first frame in `frame`.
 ///
 /// Returns `LLFREE_RESULT_OUT_OF_MEMORY` if no tree had such a block when it was
-/// looked at, and `LLFREE_RESULT_BAD_ORDER` for an order that is not served. Then
-/// `frame` is left alone.
+/// looked at, and `LLFREE_RESULT_HELD_ELSEWHERE` if other processors hold free
+/// frames that may have been part of one: they give them back with one of their
+/// next calls, so a later attempt may succeed. Returns `LLFREE_RESULT_BAD_ORDER`
+/// for an order that is not served. In all these cases `frame` is left alone.
 ///
 /// # Safety
 ///
@@ -112,8 +114,9 @@ pub unsafe extern "C" fn llfree_get(local: *mut Local, order: u32, frame: *mut u
 
 /// Takes the very block of `1 << order` frames that starts at `frame`, or none.
 ///
-/// Returns `LLFREE_RESULT_NOT_FREE` if a part of it is allocated, or what is wrong
-/// with the block: its order, its alignment, its range.
+/// Returns `LLFREE_RESULT_NOT_FREE` if a part of it is allocated,
+/// `LLFREE_RESULT_HELD_ELSEWHERE` if it is free but another processor holds a part
+/// of it, or what is wrong with the block: its order, its alignment, its range.
 ///
 /// # Safety
 ///
