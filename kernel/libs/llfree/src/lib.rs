@@ -54,6 +54,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod batch;
 mod cell;
 mod claim;
 mod debt;
@@ -78,6 +79,7 @@ mod validate;
 pub mod x86_64;
 mod zone;
 
+pub use batch::Partial;
 pub use doubt::{Fate, ResolveError};
 pub use error::{GetError, LocalError, PutError, ZoneError};
 pub use layout::{Layout, Memory};

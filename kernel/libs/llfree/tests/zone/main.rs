@@ -2,6 +2,7 @@
 //!
 //! One binary: what the modules share is built once.
 
+mod batch;
 mod common;
 mod flushes;
 mod interleavings;
