@@ -4,13 +4,18 @@
 //! gibibyte of managed memory. The metadata are *warm*: in the caches as far as
 //! they fit, mapped in any case. A tebibyte has 33 MiB of them. What the bits are
 //! does not matter to it, only that they are there: half of the zone is allocated
-//! in blocks that need them.
+//! in blocks that need them. Several processors recover a part each.
 
-use std::time::Instant;
+use std::{
+    sync::{Mutex, OnceLock},
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use frame::{FrameId, Order};
+use llfree::Recovering;
 use persist::Volatile;
+use workload::Machine as _;
 
 use super::{
     case::Case,
@@ -53,23 +58,35 @@ impl Crashed {
 impl Contestant for Crashed {
     fn repetition(&mut self, _: u64) -> Result<Vec<Reading>> {
         let Self { case, memory, free } = self;
-        let frames = case.frames();
-        let tables = std::sync::Mutex::new(Some(memory.tables()));
-        let nanos = on_each(1, |_| {
-            let tables = tables
-                .lock()
-                .expect("nobody panics")
-                .take()
-                .context("one processor")?;
+        let (frames, cpus) = (case.frames(), case.threads);
+        let tables = Mutex::new(Some(memory.tables()));
+        let begun = OnceLock::new();
+        let times = on_each(cpus, |processor| {
             let start = Instant::now();
-            let (zone, _) = Zone::recover(frames, case.threads, tables, Volatile)
-                .context("cannot recover the zone")?;
-            let nanos = u64::try_from(start.elapsed().as_nanos())?;
-            let found = zone.stats().free;
-            ensure!(found == *free, "{free} frames were free, {found} are found");
-            Ok(nanos)
+            let lent = tables.lock().ok().and_then(|mut tables| tables.take());
+            if let Some(tables) = lent {
+                let recovering = Recovering::<'_, _>::begin(frames, cpus, tables, Volatile);
+                begun.get_or_init(|| recovering);
+            }
+            let part = begun
+                .wait()
+                .as_ref()
+                .map(|recovering| recovering.part(processor.cpu(), cpus));
+            (start, part.is_ok().then(Instant::now))
         })?;
-        let nanos = nanos.into_iter().sum::<Result<u64>>()?;
+        let recovering = begun
+            .into_inner()
+            .context("nobody has begun")?
+            .context("cannot recover the zone")?;
+        let finishing = Instant::now();
+        let (zone, _) = recovering.finish().context("a part was forgotten")?;
+        let finished = finishing.elapsed();
+        let found = zone.stats().free;
+        ensure!(found == *free, "{free} frames were free, {found} are found");
+        let starts = times.iter().map(|&(start, _)| start);
+        let ends = times.iter().filter_map(|&(_, end)| end);
+        let parts = ends.max().zip(starts.min()).map(|(end, start)| end - start);
+        let nanos = u64::try_from((parts.context("no processor")? + finished).as_nanos())?;
         let ops = case.gib as u64;
         Ok(vec![Reading {
             op: "gib",

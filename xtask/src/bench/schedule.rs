@@ -8,6 +8,10 @@ use super::{
     race::Effort,
 };
 
+/// Zones from this size on are recovered by two processors too: a smaller one is
+/// done before a second thread has woken up.
+const WORTH_SHARING_GIB: usize = 64;
+
 /// The zone of the fragmentation test, and how long it is worn.
 pub(super) struct Scale {
     pub(super) effort: Effort,
@@ -123,15 +127,19 @@ impl Scale {
         orders.iter().map(case).collect()
     }
 
-    /// Returns the cases of *recovery*.
-    pub(super) fn recoveries(&self) -> Vec<Case> {
-        let case = |&gib| Case {
+    /// Returns the cases of *recovery*: with a second processor where it is worth
+    /// starting one.
+    pub(super) fn recoveries(&self, processors: usize) -> Vec<Case> {
+        let case = |threads, gib| Case {
             workload: Workload::Recovery,
             order: 0,
-            threads: 1,
+            threads,
             fill: Some(50),
             gib,
         };
-        self.recovery_gib.iter().map(case).collect()
+        let shared = self.recovery_gib.iter().filter(|_| processors > 1);
+        let shared = shared.filter(|&&gib| gib >= WORTH_SHARING_GIB);
+        let alone = self.recovery_gib.iter().map(|&gib| case(1, gib));
+        alone.chain(shared.map(|&gib| case(2, gib))).collect()
     }
 }

@@ -194,7 +194,7 @@ impl Session {
     }
 
     fn recoveries(&mut self) -> Result<()> {
-        for case in &self.scale.recoveries() {
+        for case in &self.scale.recoveries(self.processors) {
             let crashed = Box::new(Crashed::new(case)?);
             self.measure(
                 case,

@@ -44,6 +44,8 @@ enum Bound {
     Nanos(f64),
     /// From one thread to two, at least this share of what the control keeps.
     Scaling(f64),
+    /// At least this many times as fast as one thread.
+    Speedup(f64),
 }
 
 /// How a target came out.
@@ -100,7 +102,7 @@ impl Target {
 /// The list. Bounds on one thread are those of the design; threads are named where
 /// they matter.
 fn targets() -> Vec<Target> {
-    use Bound::{Faster, Nanos, Rival, Scaling, Units, UnitsAndLoad};
+    use Bound::{Faster, Nanos, Rival, Scaling, Speedup, Units, UnitsAndLoad};
     use Workload::{Bulk, Churn, Fragmented, Full, Random, Recovery, Repeat};
 
     let mut targets = vec![
@@ -126,7 +128,8 @@ fn targets() -> Vec<Target> {
         target(Bulk, 3, "get", Units(1.5)).threads(1),
         target(Bulk, 0, "get", Scaling(0.95)).threads(2),
         target(Bulk, 0, "put", Scaling(0.95)).threads(2),
-        target(Recovery, 0, "gib", Nanos(3000.0)),
+        target(Recovery, 0, "gib", Nanos(3000.0)).threads(1),
+        target(Recovery, 0, "gib", Speedup(1.8)).threads(2),
     ];
     for order in [7, 8] {
         targets.push(target(Bulk, order, "get", Units(5.0)).threads(1));
@@ -196,6 +199,11 @@ impl Target {
                 (ratio, 1.0, format!("faster than {rival}"))
             }
             Bound::Nanos(limit) => (Estimate::of(&series.nanos), limit, format!("{limit} ns")),
+            Bound::Speedup(times) => {
+                let alone = find(series.alloc, series.op, 1)?;
+                let share = Estimate::of_ratio(&series.nanos, &alone.nanos);
+                (share, 1.0 / times, format!("{times} times as fast as one"))
+            }
             Bound::Scaling(share) => {
                 let alone = find(series.alloc, series.op, 1)?;
                 let control = find("control", series.op, threads)?;
