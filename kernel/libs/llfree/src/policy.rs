@@ -1,9 +1,10 @@
 //! Which tree to take from next, as a pure function.
 //!
-//! Fragmentation is decided here: partly used trees are filled before whole ones
-//! are broken, and trees of other processors come last. A tree that is almost
-//! full counts as *scarce* and comes after the whole ones: it would last for a
-//! few frames only, and then the search begins again.
+//! Fragmentation is decided here: trees that are half full or more are filled
+//! first, so that those that are less can drain until they are whole again; whole
+//! ones are broken after that, and trees of other processors come last. A tree
+//! that is almost full counts as *scarce* and comes after the whole ones: it would
+//! last for a few frames only, and then the search begins again.
 
 use crate::tree::{Amount, Tree};
 
@@ -16,7 +17,9 @@ pub(crate) enum Rank {
     Scarce,
     /// Entirely free.
     Whole,
-    /// Partly used, with a good rest.
+    /// More than half free: the fuller the better, as the others may drain.
+    Sparse,
+    /// At least half full, with a good rest.
     Partly,
 }
 
@@ -32,6 +35,8 @@ pub(crate) fn rank(tree: Tree, need: Amount, capacity: usize) -> Option<Rank> {
         Rank::Whole
     } else if need.whole == 0 && tree.free() < capacity / 16 {
         Rank::Scarce
+    } else if tree.free() > capacity / 2 {
+        Rank::Sparse
     } else {
         Rank::Partly
     })

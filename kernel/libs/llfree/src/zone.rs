@@ -235,9 +235,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                 None => self.give_up(tree, order),
                 Some(Rank::Partly) => return Some(tree),
                 Some(rank) => {
-                    // Among equals the fuller tree lasts longer; of whole ones the
-                    // first.
-                    let key = (rank, word.free());
+                    // A tree with more free frames lasts longer, but one that is
+                    // about to be whole again had better become it; of whole ones
+                    // the first.
+                    let rest = match rank {
+                        Rank::Sparse => usize::MAX - word.free(),
+                        _ => word.free(),
+                    };
+                    let key = (rank, rest);
                     if best.is_none_or(|(best, _)| key > best) {
                         best = Some((key, tree));
                     }
