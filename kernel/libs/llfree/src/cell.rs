@@ -25,7 +25,6 @@ pub(crate) struct Cell(AtomicU64);
 
 impl Cell {
     /// Returns a word of its own, in nobody's table.
-    #[cfg(test)]
     pub(crate) const fn new(value: u64) -> Self {
         Self(AtomicU64::new(value))
     }

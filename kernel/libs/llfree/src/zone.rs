@@ -30,7 +30,7 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
     debts: &'m [Cell],
     claims: Claims,
     /// Whether frames were in doubt when the zone was opened.
-    doubtful: bool,
+    pub(crate) doubtful: bool,
     pub(crate) persist: P,
 }
 
