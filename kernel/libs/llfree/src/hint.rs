@@ -46,15 +46,39 @@ pub(crate) const fn cells(trees: usize) -> usize {
 }
 
 impl<'m> Hints<'m> {
-    /// Uses these words, as many as [`cells`] says, all zero.
+    /// Uses these words, as many as [`cells`] says, whatever they hold, until
+    /// [`Self::fill`] has set them.
     pub(crate) const fn new(cells: &'m [Cell]) -> Self {
         let per_order = cells.len() / ORDERS;
         Self { cells, per_order }
     }
 
+    /// Says of how many orders, from the smallest one on, each tree may have a
+    /// block. Nobody may use the hints yet.
+    pub(crate) fn fill(self, persist: &impl Persist, mut trees: impl Iterator<Item = usize>) {
+        let mut counts = [0; ORDERS];
+        for index in 0..self.per_order - 1 {
+            // The trees of each number of orders; then from the most orders down to
+            // the least, who has more has those below too.
+            let mut trees_with = [0_u64; ORDERS + 1];
+            for (bit, orders) in trees.by_ref().take(BITS).enumerate() {
+                trees_with[orders] |= 1 << bit;
+            }
+            let mut word = 0;
+            for order in (0..ORDERS).rev() {
+                word |= trees_with[order + 1];
+                counts[order] += u64::from(word.count_ones());
+                self.of(order).1[index].store(persist, word);
+            }
+        }
+        for (order, count) in counts.into_iter().enumerate() {
+            self.of(order).0.store(persist, count);
+        }
+    }
+
     /// Says that a tree may have such a block.
     pub(crate) fn set(self, persist: &impl Persist, order: u8, tree: usize) {
-        let (count, bits) = self.of(order);
+        let (count, bits) = self.of(usize::from(order));
         let (word, bit) = (&bits[tree / BITS], 1 << (tree % BITS));
         if word.set(persist, bit) & bit == 0 {
             count.fetch_add(persist, 1);
@@ -63,7 +87,7 @@ impl<'m> Hints<'m> {
 
     /// Says that a tree has no such block.
     pub(crate) fn clear(self, persist: &impl Persist, order: u8, tree: usize) {
-        let (count, bits) = self.of(order);
+        let (count, bits) = self.of(usize::from(order));
         let (word, bit) = (&bits[tree / BITS], 1 << (tree % BITS));
         if word.clear(persist, bit) & bit != 0 {
             count.fetch_add(persist, u64::MAX);
@@ -78,7 +102,7 @@ impl<'m> Hints<'m> {
         order: u8,
         start: usize,
     ) -> impl Iterator<Item = usize> + use<'_, 'm, P> {
-        let (count, bits) = self.of(order);
+        let (count, bits) = self.of(usize::from(order));
         let is_any = count.load(persist) != 0;
         let len = if is_any { bits.len() } else { 0 };
         let first = start / BITS;
@@ -95,8 +119,8 @@ impl<'m> Hints<'m> {
         })
     }
 
-    fn of(self, order: u8) -> (&'m Cell, &'m [Cell]) {
-        let cells = &self.cells[usize::from(order) * self.per_order..][..self.per_order];
+    fn of(self, order: usize) -> (&'m Cell, &'m [Cell]) {
+        let cells = &self.cells[order * self.per_order..][..self.per_order];
         (&cells[0], &cells[1..])
     }
 }
@@ -132,6 +156,7 @@ mod tests {
     fn trees_come_in_order_around_the_start_and_each_once() {
         let words: Vec<_> = (0..cells(200)).map(|_| Cell::new(0)).collect();
         let hints = Hints::new(&words);
+        hints.fill(&Volatile, core::iter::repeat_n(0, 200));
         let set = [0, 3, 63, 64, 150, 199];
         set.into_iter()
             .for_each(|tree| hints.set(&Volatile, 4, tree));
@@ -150,5 +175,27 @@ mod tests {
             .for_each(|tree| hints.clear(&Volatile, 4, tree));
         assert_eq!(hints.trees(&Volatile, 4, 0).count(), 0);
         assert_eq!(hints.trees(&Volatile, 5, 100).count(), 1);
+    }
+
+    #[test]
+    fn a_fill_says_the_same_as_one_tree_and_order_at_a_time() {
+        let orders = |tree: usize| tree * tree % (ORDERS + 1);
+        for trees in [1, 63, 64, 65, 200] {
+            let word = |_| Cell::new(0x5555);
+            let filled: Vec<_> = (0..cells(trees)).map(word).collect();
+            Hints::new(&filled).fill(&Volatile, (0..trees).map(orders));
+            let expected: Vec<_> = (0..cells(trees)).map(|_| Cell::new(0)).collect();
+            for tree in 0..trees {
+                (0..orders(tree)).for_each(|order| {
+                    let order = u8::try_from(order).unwrap();
+                    Hints::new(&expected).set(&Volatile, order, tree);
+                });
+            }
+            let values = |cells: &[Cell]| -> Vec<_> {
+                let load = |cell: &Cell| cell.load(&Volatile);
+                cells.iter().map(load).collect()
+            };
+            assert_eq!(values(&filled), values(&expected), "{trees} trees");
+        }
     }
 }

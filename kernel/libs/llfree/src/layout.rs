@@ -104,10 +104,9 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
 }
 
 impl<'m, const WORDS: usize> Tables<'m, WORDS> {
-    /// Returns the words that are zero before anything is known.
-    pub(crate) fn upper(&self) -> impl Iterator<Item = &'m Cell> + use<'m, WORDS> {
-        let lines = self.lines.iter().flatten();
-        lines.chain(self.debts).chain(self.hints)
+    /// Returns the words that are zero as long as no processor has a handle.
+    pub(crate) fn of_processors(&self) -> [&'m [Cell]; 2] {
+        [self.lines.as_flattened(), self.debts]
     }
 
     /// Finds out whether `memory` can hold the tables of a zone.

@@ -12,6 +12,7 @@
 use persist::Persist;
 
 use crate::cell::Cell;
+use crate::shape::WORD_FRAMES;
 
 /// Proof that the processor has `popcnt`.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +51,10 @@ fn count_anyhow<const WORDS: usize>(
     counts: &mut [u16],
 ) {
     for (field, count) in fields.iter().zip(counts) {
-        let clear = field.iter().map(|word| word.load(persist).count_zeros());
+        let set = field.iter().map(|word| word.load(persist).count_ones());
+        let all = WORDS * WORD_FRAMES;
         #[expect(clippy::cast_possible_truncation, reason = "a count fits an entry")]
-        let clear = clear.sum::<u32>() as u16;
+        let clear = (all - set.sum::<u32>() as usize) as u16;
         *count = clear;
     }
 }

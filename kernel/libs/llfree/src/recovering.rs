@@ -117,8 +117,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Recovering<'m, P, WO
 
     /// Returns how many trees have not been recovered yet.
     pub fn missing(&self) -> usize {
-        let unknown = |&tree: &usize| self.has(tree) == UNKNOWN;
-        (0..self.zone.trees.len()).filter(unknown).count()
+        let has = |tree| self.zone.trees.read(&self.zone.persist, tree).amount();
+        let all = 0..self.zone.trees.len();
+        all.filter(|&tree| has(tree) == UNKNOWN).count()
     }
 
     /// Returns the zone, and what was found in all parts.
@@ -138,23 +139,13 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Recovering<'m, P, WO
     /// The same, after all parts.
     pub(crate) fn end(self) -> (Zone<'m, P, WORDS, TREE>, Recovery) {
         let mut found = self.slots;
-        for tree in 0..self.zone.trees.len() {
-            let Amount { frames, whole } = self.has(tree);
-            found.free += frames;
-            found.free_huge += whole.unsigned_abs();
-        }
         let mut zone = self.zone;
+        let Amount { frames, whole } = zone.trees.begin_use(&zone.persist);
+        found.free += frames;
+        found.free_huge += whole.unsigned_abs();
         self.repairs.add_to(&mut found, &zone.persist);
         zone.doubtful = found.uncertain > 0;
         (zone, found)
-    }
-
-    fn has(&self, tree: usize) -> Amount {
-        let tree = self.zone.trees.read(&self.zone.persist, tree);
-        Amount {
-            frames: tree.free(),
-            whole: tree.whole(),
-        }
     }
 }
 

@@ -48,6 +48,14 @@ impl Tree {
         (self.0 as i64 >> WHOLE_SHIFT) as isize
     }
 
+    /// Both of them.
+    pub(crate) const fn amount(self) -> Amount {
+        Amount {
+            frames: self.free(),
+            whole: self.whole(),
+        }
+    }
+
     /// Whether a processor uses the tree.
     #[inline(always)]
     pub(crate) const fn in_use(self) -> bool {
@@ -65,12 +73,19 @@ impl Tree {
         (self.0 & FAILED) >> FAILED_SHIFT
     }
 
-    /// The orders of which this many frames could be a block, a bit each.
-    const fn possible(self) -> u64 {
+    /// How many orders there are of which this many frames could be a block: those
+    /// below.
+    const fn possible_orders(self) -> usize {
         match self.free().checked_ilog2() {
             None => 0,
-            Some(largest) => ((2 << largest) - 1) & ((1 << ORDERS) - 1),
+            Some(largest) if (largest as usize) < ORDERS => largest as usize + 1,
+            Some(_) => ORDERS,
         }
+    }
+
+    /// The same as a bit for each order.
+    const fn possible(self) -> u64 {
+        (1 << self.possible_orders()) - 1
     }
 
     /// Whether the tree can promise this.
@@ -127,8 +142,8 @@ pub(crate) struct Trees<'m> {
 }
 
 impl<'m> Trees<'m> {
-    /// Uses these words, whatever they hold, until [`Self::fill`] has set them, and
-    /// these hints, which say nothing yet.
+    /// Uses these words and hints, whatever they hold, until [`Self::fill`] has set
+    /// the words and [`Self::begin_use`] the hints.
     pub(crate) const fn new(words: &'m [Cell], hints: Hints<'m>) -> Self {
         Self { words, hints }
     }
@@ -144,8 +159,23 @@ impl<'m> Trees<'m> {
             let possible = Tree(amount.word()).possible();
             let failed = FAILED & !(possible << FAILED_SHIFT);
             word.store(persist, amount.word() | failed);
-            self.expect(persist, tree, possible);
         }
+    }
+
+    /// Expects of all trees what is possible, once all are filled. Returns what they
+    /// have together. Nobody may use the zone yet.
+    ///
+    /// In one pass, since that takes a few stores for 64 trees; telling the hints of
+    /// each tree by itself takes a locked instruction for each order.
+    pub(crate) fn begin_use(self, persist: &impl Persist) -> Amount {
+        let mut sum = Amount::default();
+        let orders = self.words.iter().map(|word| {
+            let tree = Tree(word.load(persist));
+            sum = sum + tree.amount();
+            tree.possible_orders()
+        });
+        self.hints.fill(persist, orders);
+        sum
     }
 
     /// Returns what a tree has; one that does not exist has nothing.

@@ -98,6 +98,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             };
             zone.trees.fill(&zone.persist, tree, amount);
         }
+        zone.trees.begin_use(&zone.persist);
         Ok(zone)
     }
 
@@ -130,7 +131,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         Tables::<WORDS>::check::<TREE>(frames, cpus, memory)
     }
 
-    /// Uses this memory as it is, but for the lines of the processors.
+    /// Uses this memory as it is, but for what belongs to the processors.
     pub(crate) fn over(
         frames: usize,
         cpus: usize,
@@ -139,7 +140,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     ) -> Result<Self, ZoneError> {
         const { Shape::<WORDS, TREE>::CHECK };
         let tables = Tables::cut::<TREE>(frames, cpus, memory)?;
-        for word in tables.upper() {
+        for word in tables.of_processors().into_iter().flatten() {
             word.store(&persist, 0);
         }
         Ok(Self {

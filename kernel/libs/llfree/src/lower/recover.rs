@@ -137,17 +137,45 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         let mut counts = [0; TREE];
         let fields = self.fields.get(range.clone()).unwrap_or_default();
         popcnt::count_clear(popcnt, persist, fields, &mut counts);
-        for (huge, &clear) in range.zip(&counts) {
-            let stored = self.entry_value(persist, huge);
-            let believed = cfg!(mutant = "recover_skips_recount") && stored <= Self::FREE;
-            let count = if believed { stored } else { clear };
-            let is_whole = stored == entry::HUGE && clear == Self::FREE;
-            if !self.is_complete(huge) || stored != count && !is_whole {
-                self.recover_huge(persist, huge, found);
-            } else if !is_whole {
-                found.free += usize::from(count);
-                found.free_huge += usize::from(count == Self::FREE);
+        for (first, counts) in range.clone().step_by(QUAD).zip(counts.chunks(QUAD)) {
+            if self.agree(persist, first, counts) {
+                found.free += counts.iter().copied().map(usize::from).sum::<usize>();
+                found.free_huge += counts.iter().filter(|&&count| count == Self::FREE).count();
+            } else {
+                let four = (first..range.end).zip(counts);
+                four.for_each(|(huge, &clear)| self.recover_counted(persist, huge, clear, found));
             }
+        }
+    }
+
+    /// Whether four huge frames exist, all of them in one word of entries, which says
+    /// of each what was counted.
+    #[inline(always)]
+    fn agree(&self, persist: &impl Persist, first: usize, counts: &[u16]) -> bool {
+        let exist = (first + QUAD) * Shape::<WORDS, TREE>::HUGE_FRAMES <= self.frames;
+        let counted = (counts.iter().rev()).fold(0, |word, &count| word << 16 | u64::from(count));
+        let stored = self.quads.get(first / QUAD);
+        counts.len() == QUAD && exist && stored.is_some_and(|quad| quad.load(persist) == counted)
+    }
+
+    /// Looks at one huge frame of which so many bits are clear.
+    #[inline]
+    fn recover_counted(
+        &self,
+        persist: &impl Persist,
+        huge: usize,
+        clear: u16,
+        found: &mut Recovery,
+    ) {
+        let stored = self.entry_value(persist, huge);
+        let believed = cfg!(mutant = "recover_skips_recount") && stored <= Self::FREE;
+        let count = if believed { stored } else { clear };
+        let is_whole = stored == entry::HUGE && clear == Self::FREE;
+        if !self.is_complete(huge) || stored != count && !is_whole {
+            self.recover_huge(persist, huge, found);
+        } else if !is_whole {
+            found.free += usize::from(count);
+            found.free_huge += usize::from(count == Self::FREE);
         }
     }
 
