@@ -10,6 +10,8 @@ pub(super) const MAGIC: [u8; 16] = *b"PERENNIAL LLFREE";
 pub(super) const BYTES: usize = CHECKSUM_AT + 4 + 8;
 
 const MAJOR_AT: usize = 16;
+/// The version of the format that this judge reads.
+const MAJOR: u16 = 3;
 /// Nine words, from the region's identity to its physical base.
 const WORDS_AT: usize = 40;
 const FRAME_SIZE_AT: usize = 112;
@@ -61,7 +63,7 @@ pub(super) fn decode(page: &[u8; BYTES]) -> Result<Option<Superblock>> {
     let major = u16::from_le_bytes([page[MAJOR_AT], page[MAJOR_AT + 1]]);
     let (frame_size, words) = (u32_at(page, FRAME_SIZE_AT), u32_at(page, HUGE_WORDS_AT));
     ensure!(
-        major == 2 && frame_size as usize == FRAME_SIZE && words == 8,
+        major == MAJOR && frame_size as usize == FRAME_SIZE && words == 8,
         "unknown format {major} with frames of {frame_size} bytes, {words} words a huge frame"
     );
     let [

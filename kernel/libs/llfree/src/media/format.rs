@@ -1,9 +1,9 @@
 //! Making a range ours, so that a crash at any point is recognised.
 //!
 //! ```text
-//! begin    replica: state none · primary: FORMATTING · primary: header, no mounts
+//! begin    replica: state none · primary: FORMATTING · primary: header, no mounts, no roots
 //!          tables (Zone::create)
-//! publish  replica: header, READY · primary: first mount · primary: READY
+//! publish  replica: header, no roots, READY · primary: first mount · primary: READY
 //! ```
 //!
 //! Each step is durable before the next one starts. Until the last one the range
@@ -60,6 +60,7 @@ pub(super) fn begin<P: Persist>(
     primary.set_state(persist, FORMATTING);
     primary.write_header(persist, &encode(geometry, P::DOMAIN));
     primary.reset_mounts(persist);
+    primary.reset_roots(persist);
 }
 
 pub(super) fn finish<P: Persist>(
@@ -69,6 +70,7 @@ pub(super) fn finish<P: Persist>(
     persist: &P,
 ) {
     replica.write_header(persist, &encode(geometry, P::DOMAIN));
+    replica.reset_roots(persist);
     replica.set_state(persist, READY);
     primary.write_mount(persist, &Mount::next(None, P::DOMAIN));
     primary.set_state(persist, READY);

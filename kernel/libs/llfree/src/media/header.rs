@@ -36,7 +36,7 @@ const _: () = assert!(HEADER_LEN as usize == HEADER_BYTES && FRAME_LEN as usize 
 const MAGIC: [u8; 16] = *b"PERENNIAL LLFREE";
 /// What this code writes, and the only major number that it reads.
 const VERSION: Version = Version {
-    major: 2,
+    major: 3,
     minor: 0,
     incompatible: 0,
 };

@@ -15,7 +15,8 @@
 //! | 0..256 | header: identity, version, [`Geometry`], CRC-32C; written once |
 //! | 256..320 | state: FORMATTING or READY, one word |
 //! | 320..448 | two [`Mount`] lines with a checksum each, written in turn |
-//! | 448.. | unused, zero |
+//! | 448..512 | [`ROOTS`] root words of the owner, see [`set_root`] |
+//! | 512.. | unused, zero |
 //!
 //! [`inspect`] reads and decides nothing; [`open`] formats what it may and
 //! recovers what it finds; [`close`] notes an orderly end. None of them writes
@@ -30,6 +31,7 @@ mod inspect;
 mod mount;
 mod open;
 mod page;
+mod roots;
 
 pub use error::{CloseError, Field, OpenError};
 pub use format::{format_begin, publish};
@@ -38,6 +40,7 @@ pub use inspect::{Header, Source, State, inspect};
 pub use mount::{Mount, last_mount};
 pub use open::{Format, Opened, close, open};
 pub use page::PageError;
+pub use roots::{ROOTS, RootError, root, set_root};
 
 /// Bytes of a superblock: one frame.
 pub const SUPERBLOCK_BYTES: usize = frame::FRAME_SIZE;

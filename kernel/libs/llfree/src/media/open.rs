@@ -8,6 +8,7 @@ use super::header::{Geometry, encode};
 use super::inspect::{Header, Source, State, inspect};
 use super::mount::{Mount, last_mount};
 use super::page::{Page, PageError, READY};
+use super::roots::Roots;
 use crate::cell::Cell;
 use crate::layout::{LINE_CELLS, Memory};
 use crate::lower::Recovery;
@@ -55,6 +56,7 @@ pub fn open<'m, P: Persist, const WORDS: usize, const TREE: usize>(
     let frames = check_memory::<P, WORDS, TREE>(expected, cpus, &memory)?;
     let state = inspect(superblock, Some(replica));
     let before = last_mount(superblock);
+    let roots = Roots::read(superblock, replica);
     let primary = Page::new(superblock).map_err(OpenError::Superblock)?;
     let replica = Page::new(replica).map_err(OpenError::Replica)?;
 
@@ -67,6 +69,7 @@ pub fn open<'m, P: Persist, const WORDS: usize, const TREE: usize>(
         }
         Some(header) => {
             mend(primary, replica, &header, &persist);
+            roots.mend(primary, replica, &persist);
             primary.write_mount(&persist, &Mount::next(before, P::DOMAIN));
             let recovered = Zone::recover(frames, cpus, memory, persist);
             let (zone, recovery) = recovered.map_err(OpenError::Zone)?;

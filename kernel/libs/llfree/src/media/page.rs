@@ -7,12 +7,15 @@ use persist::{LINE_BYTES, Persist};
 use super::SUPERBLOCK_BYTES;
 use super::header::HEADER_BYTES;
 use super::mount::{MOUNT_BYTES, Mount};
+use super::roots::ROOTS_BYTES;
 use crate::cell::{CELL_BYTES, Cell, cells};
 
 /// Where the state word is, and how long its line is.
 pub(super) const STATE_AT: usize = HEADER_BYTES;
 /// Where the two mount lines are.
 pub(super) const MOUNTS_AT: [usize; 2] = [STATE_AT + LINE_BYTES, STATE_AT + 2 * LINE_BYTES];
+/// Where the line of root words is.
+pub(super) const ROOTS_AT: usize = STATE_AT + 3 * LINE_BYTES;
 
 /// Not formatted, or a replica that must not be believed.
 pub(super) const STATE_NONE: u64 = 0;
@@ -107,7 +110,13 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn write(self, persist: &impl Persist, at: usize, bytes: &[u8]) {
+    /// Clears all root words, durably.
+    pub(super) fn reset_roots(self, persist: &impl Persist) {
+        self.write(persist, ROOTS_AT, &[0; ROOTS_BYTES]);
+    }
+
+    /// Writes whole words of one line or of the header, durably.
+    pub(super) fn write(self, persist: &impl Persist, at: usize, bytes: &[u8]) {
         let words = &self.0[at / CELL_BYTES..][..bytes.len() / CELL_BYTES];
         for (word, value) in words.iter().zip(bytes.as_chunks().0) {
             word.store(persist, u64::from_ne_bytes(*value));

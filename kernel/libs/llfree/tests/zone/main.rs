@@ -12,6 +12,7 @@ mod model;
 mod recovering;
 mod recovery;
 mod region;
+mod roots;
 mod stress;
 mod traps;
 mod work;
