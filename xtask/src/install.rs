@@ -49,7 +49,11 @@ pub(crate) fn install() -> Result<()> {
 
 /// Returns what is missing.
 fn missing() -> Result<Vec<Missing>> {
-    let checks = [tools::qemu().err(), tools::firmware().err()];
+    let checks = [
+        tools::qemu().err(),
+        tools::firmware().err(),
+        tools::cxx().err(),
+    ];
     let mut missing = Vec::new();
     for error in checks.into_iter().flatten() {
         missing.push(error.downcast::<Missing>()?);

@@ -8,12 +8,20 @@ use serde::Deserialize;
 use crate::workspace;
 
 /// The libraries and what each may depend on, of ours.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     ("frame", &[]),
     ("freestanding", &[]),
     ("persist", &[]),
     ("record", &[]),
     ("firmware", &["frame"]),
+    // Nobody depends on it, so it may look into the loaders' common part.
+    (
+        "fuzz",
+        &[
+            "boot", "firmware", "frame", "llfree", "options", "persist", "plan", "record",
+            "workload",
+        ],
+    ),
     ("llfree", &["frame", "persist"]),
     ("llfree-c", &["frame", "llfree", "persist"]),
     ("options", &["frame"]),

@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod command_line;
 mod figures;
+mod fuzz;
 mod guest;
 mod image;
 mod inspect;
@@ -40,6 +41,7 @@ enum Subcommand {
     Run(run::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Fuzz(fuzz::Args),
     Image(make::ImageArgs),
     Build(make::BuildArgs),
 }
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Subcommand::Run(args) => run::main(&args),
         Subcommand::Test(args) => test::main(&args),
         Subcommand::Bench(args) => bench::main(&args),
+        Subcommand::Fuzz(args) => fuzz::main(&args),
         Subcommand::Image(args) => make::image(&args),
         Subcommand::Build(args) => make::build(&args),
     };

@@ -58,6 +58,8 @@ pub(crate) enum Missing {
     Qemu,
     /// UEFI firmware for it.
     Ovmf,
+    /// A compiler for the fuzzing engine.
+    Cxx,
 }
 
 impl Missing {
@@ -66,6 +68,7 @@ impl Missing {
         match self {
             Self::Qemu => "qemu-system-x86",
             Self::Ovmf => "ovmf",
+            Self::Cxx => "g++",
         }
     }
 
@@ -74,6 +77,7 @@ impl Missing {
         match self {
             Self::Qemu => "Fedora: qemu-system-x86-core, Arch: qemu-system-x86, openSUSE: qemu-x86",
             Self::Ovmf => "Fedora and Arch: edk2-ovmf, openSUSE: qemu-ovmf-x86_64",
+            Self::Cxx => "Fedora and openSUSE: gcc-c++, Arch: gcc",
         }
     }
 }
@@ -83,6 +87,7 @@ impl fmt::Display for Missing {
         let what = match self {
             Self::Qemu => "QEMU (qemu-system-x86_64)",
             Self::Ovmf => "UEFI firmware for QEMU (OVMF)",
+            Self::Cxx => "A C++ compiler (c++), which the fuzzing engine is built with,",
         };
         write!(
             f,
@@ -140,6 +145,18 @@ pub(crate) fn firmware() -> Result<Firmware> {
     let combined = first(&COMBINED).map(Firmware::Combined);
     let found = combined.or_else(|| first(&CODE_ONLY).map(Firmware::CodeOnly));
     Ok(found.ok_or(Missing::Ovmf)?)
+}
+
+/// Makes sure that there is a C++ compiler.
+///
+/// # Errors
+///
+/// Returns [`Missing::Cxx`] where there is none.
+pub(crate) fn cxx() -> Result<()> {
+    let named = env::var_os("CXX").is_some();
+    let found = named || find_on_path("c++").is_some();
+    ensure!(found, Missing::Cxx);
+    Ok(())
 }
 
 /// Returns where `program` is on the path.

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     build::{self, BuildOptions},
-    shell, workspace,
+    fuzz, shell, workspace,
 };
 
 use super::{Tally, conduct::Conductor, said, trial::Trial};
@@ -29,6 +29,8 @@ pub(super) enum Ring {
     Lints,
     /// The tests of every library, and of this program.
     Host,
+    /// The parsers of foreign bytes, fuzzed for a minute.
+    Fuzz,
     /// The images, built and inspected.
     Images,
 }
@@ -42,7 +44,13 @@ const AT_ONCE: usize = 2;
 
 impl Ring {
     /// All rings, the innermost first.
-    pub(super) const ALL: [Self; 4] = [Self::Format, Self::Lints, Self::Host, Self::Images];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Format,
+        Self::Lints,
+        Self::Host,
+        Self::Fuzz,
+        Self::Images,
+    ];
 
     /// Its name.
     pub(super) fn name(self) -> &'static str {
@@ -50,6 +58,7 @@ impl Ring {
             Self::Format => "format",
             Self::Lints => "lints",
             Self::Host => "host",
+            Self::Fuzz => "fuzz",
             Self::Images => "images",
         }
     }
@@ -72,6 +81,7 @@ impl Ring {
                 // The loaders' common part is a library that runs anywhere.
                 cargo(&["test", "--quiet", "--package", "boot", "--lib"])
             }
+            Self::Fuzz => fuzz::slice(),
             Self::Images => build::build(&BuildOptions::default()).map(drop),
         }
     }

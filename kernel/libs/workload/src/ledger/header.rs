@@ -170,7 +170,7 @@ impl<M: Medium> Ledger<'_, M> {
     /// Begins the next cycle; returns its number.
     pub fn begin(&self) -> u32 {
         self.settle(Phase::Idle);
-        let cycle = self.progress().cycle + 1;
+        let cycle = self.progress().cycle.saturating_add(1);
         let phase = Phase::Running;
         self.set_progress(Progress { phase, cycle });
         cycle

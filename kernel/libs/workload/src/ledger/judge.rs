@@ -199,7 +199,10 @@ impl<M> Ledger<'_, M> {
             let before = line.done_before().load(Ordering::Acquire);
             let answered = done.saturating_sub(before);
             let no = line.refused().load(Ordering::Acquire).min(answered);
-            (acknowledged + answered - no, refused + no)
+            // What lies there need not be counts.
+            let yes = answered - no;
+            let refused = u64::saturating_add(refused, no);
+            (u64::saturating_add(acknowledged, yes), refused)
         })
     }
 }
