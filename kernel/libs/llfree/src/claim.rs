@@ -3,7 +3,8 @@
 //! A row is 64 frames, one word of a bitfield. Taking all that are free in it
 //! costs what taking one costs: a step each for the tree's count, the entry's
 //! count and the bits. What the processor then does with the frames nobody else
-//! needs to know, except for recovery, which reads the processor's [`Slot`].
+//! needs to know, except for recovery, which reads the processor's [`Slot`] or its
+//! [names](crate::name).
 //!
 //! Held frames are in no count, as if they were allocated, and their bits are set.
 //! So nothing outside of this file and of the handles has to know about claims.
@@ -12,7 +13,7 @@ use persist::Persist;
 
 use crate::cell::Cell;
 use crate::entry::Entry;
-use crate::lower::Lower;
+use crate::lower::{Lower, persist_now};
 use crate::row::{first_free, lowest, ones};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Side, Slot};
@@ -29,10 +30,6 @@ struct Row<'m> {
 }
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, TREE> {
-    /// Whether processors may hold rows at all: in a domain that takes a flush for
-    /// each change they would have to flush their slots.
-    pub(crate) const CAN_CLAIM: bool = !P::DOMAIN.needs_flush();
-
     /// Takes all free frames of a row in `tree` that has a free run of `order`,
     /// starting the search at the frame `near`, and writes them down in front.
     #[inline]
@@ -93,6 +90,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             slot.announce(persist, Side::Front, bits);
             match row.word.replace(persist, old, old | mask) {
                 Ok(()) => {
+                    // PERSIST: the bits before any of the frames is handed out.
+                    persist_now(persist, row.word);
                     slot.confirm(persist, Side::Front, bits);
                     return Some(bits);
                 }
@@ -153,10 +152,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     pub(crate) fn return_row(&self, slot: Slot<'_>, side: Side, bits: Bits) -> u64 {
         let persist = &self.persist;
         slot.begin_return(persist, side, bits.row);
-        let old = self
-            .lower
-            .row(bits.row)
-            .map_or(0, |word| word.clear(persist, bits.mask));
+        let old = self.lower.row(bits.row).map_or(0, |word| {
+            let old = word.clear(persist, bits.mask);
+            // PERSIST: the bits before the row loses its name.
+            persist_now(persist, word);
+            old
+        });
         slot.clear(persist, side);
         old
     }

@@ -81,7 +81,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     /// drains: those that it holds, and those that it has not counted yet.
     pub(crate) fn out_of_reach(&self, cpu: usize) -> usize {
         let persist = &self.persist;
-        let held = (self.lower.slots().get(cpu)).map_or(0, |line| Slot::new(line).held(persist));
+        let held = self.slot(cpu).map_or(0, |slot| slot.held(persist));
         let owed = Owed::from_word(self.lines[cpu][line::OWED].load(persist));
         let owing = self.lines[cpu][line::OWING].load(persist);
         #[expect(clippy::cast_possible_truncation, reason = "a number of frames")]
@@ -135,7 +135,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
 
     /// Returns the slots that can be in use.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot<'_>> {
-        self.lower.slots().iter().take(self.cpus()).map(Slot::new)
+        (0..self.cpus()).map_while(|cpu| self.slot(cpu))
     }
 
     /// Returns how many frames of a huge frame, allocated in parts, are free.

@@ -29,12 +29,18 @@
 //! | 0, 1 | front: state (bits 0..3) and row (3..64), mask |
 //! | 2, 3 | back: the same |
 //! | 4, 5 | doubts: the same |
-//! | 6, 7 | zero |
+//! | 6 | names, see [`Names`] |
+//! | 7 | zero |
+//!
+//! Where durability takes flushes there are names instead of the first two records,
+//! and the masks are in DRAM.
 
 use persist::Persist;
 
 use crate::cell::Cell;
 use crate::layout::LINE_CELLS;
+use crate::name::Names;
+use crate::promise::Promise;
 
 /// Nothing is held; the mask does not matter.
 const NONE: u64 = 0;
@@ -91,35 +97,49 @@ pub(crate) struct Bits {
 
 /// The line of one processor, written by that processor alone.
 #[derive(Clone, Copy)]
-pub(crate) struct Slot<'m>(&'m [Cell; LINE_CELLS]);
+pub(crate) struct Slot<'m> {
+    words: &'m [Cell; LINE_CELLS],
+    names: Names<'m>,
+}
 
 impl<'m> Slot<'m> {
     /// Uses this line.
-    pub(crate) const fn new(line: &'m [Cell; LINE_CELLS]) -> Self {
-        Self(line)
+    pub(crate) const fn new(words: &'m [Cell; LINE_CELLS]) -> Self {
+        let names = Names::nowhere();
+        Self { words, names }
+    }
+
+    /// Uses this line for the masks alone, and these names.
+    pub(crate) const fn named(words: &'m [Cell; LINE_CELLS], names: Names<'m>) -> Self {
+        Self { words, names }
     }
 
     /// Returns a word that may stand in for the word of a row.
     pub(crate) const fn any_word(self) -> &'m Cell {
-        &self.0[0]
+        &self.words[0]
     }
 
     /// Returns the mask of a record.
     #[inline(always)]
     pub(crate) fn mask(self, persist: &impl Persist, side: Side) -> u64 {
-        self.0[side as usize + 1].load(persist)
+        self.words[side as usize + 1].load(persist)
     }
 
     /// Changes the mask of a record that says OWNED: a frame was handed out or
     /// taken back.
     #[inline(always)]
     pub(crate) fn set_mask(self, persist: &impl Persist, side: Side, mask: u64) {
-        self.0[side as usize + 1].store(persist, mask);
+        self.words[side as usize + 1].store(persist, mask);
     }
 
     /// Says that these frames are about to be taken from their row. The record
     /// holds nothing any more.
-    pub(crate) fn announce(self, persist: &impl Persist, side: Side, bits: Bits) {
+    pub(crate) fn announce<P: Persist>(self, persist: &P, side: Side, bits: Bits) {
+        if P::NAMES {
+            self.names.rename(persist, side, Some(bits.row));
+            // PERSIST: the name before the row's bits, which are changed next.
+            return persist.order();
+        }
         if cfg!(mutant = "claim_without_announcement") {
             return self.clear(persist, side);
         }
@@ -127,12 +147,22 @@ impl<'m> Slot<'m> {
     }
 
     /// Says that these frames, whose bits are set in the row, are free all the same.
-    pub(crate) fn own(self, persist: &impl Persist, side: Side, bits: Bits) {
+    pub(crate) fn own<P: Persist>(self, persist: &P, side: Side, bits: Bits) {
+        if P::NAMES {
+            self.names.rename(persist, side, Some(bits.row));
+            // PERSIST: the name before a free is acknowledged of which the row knows
+            // nothing yet.
+            persist.fence();
+            return self.set_mask(persist, side, bits.mask);
+        }
         self.write(persist, side, OWNED, bits);
     }
 
     /// Says that what was announced has happened.
-    pub(crate) fn confirm(self, persist: &impl Persist, side: Side, bits: Bits) {
+    pub(crate) fn confirm<P: Persist>(self, persist: &P, side: Side, bits: Bits) {
+        if P::NAMES {
+            return self.set_mask(persist, side, bits.mask);
+        }
         if cfg!(mutant = "claim_without_announcement") {
             return self.own(persist, side, bits);
         }
@@ -140,7 +170,10 @@ impl<'m> Slot<'m> {
     }
 
     /// Says that the frames in the mask are about to be returned to their row.
-    pub(crate) fn begin_return(self, persist: &impl Persist, side: Side, row: usize) {
+    pub(crate) fn begin_return<P: Persist>(self, persist: &P, side: Side, row: usize) {
+        if P::NAMES {
+            return;
+        }
         if cfg!(mutant = "return_forgets_first") {
             return self.clear(persist, side);
         }
@@ -151,13 +184,22 @@ impl<'m> Slot<'m> {
     }
 
     /// Says that nothing is held.
-    pub(crate) fn clear(self, persist: &impl Persist, side: Side) {
-        self.head(side).store(persist, NONE);
+    pub(crate) fn clear<P: Persist>(self, persist: &P, side: Side) {
+        if P::NAMES {
+            self.names.forget(persist, side);
+        } else {
+            self.head(side).store(persist, NONE);
+        }
         self.set_mask(persist, side, 0);
     }
 
     /// Moves the record of the back, in state OWNED, to the front, which is empty.
-    pub(crate) fn bring_forward(self, persist: &impl Persist, bits: Bits) {
+    pub(crate) fn bring_forward<P: Persist>(self, persist: &P, bits: Bits) {
+        if P::NAMES {
+            self.names.bring_forward(persist);
+            self.set_mask(persist, Side::Front, bits.mask);
+            return self.set_mask(persist, Side::Back, 0);
+        }
         // For a moment both own the same frames; freeing them twice is freeing
         // them once, and none is handed out before the second store.
         self.own(persist, Side::Front, bits);
@@ -180,16 +222,27 @@ impl<'m> Slot<'m> {
     /// Returns the frames of the row that this processor holds.
     #[inline]
     pub(crate) fn held_of(self, persist: &impl Persist, row: usize) -> u64 {
-        let of = |side| match self.read(persist, side) {
+        let of = |side| match self.holding(persist, side) {
             Record::Owned(bits) if bits.row == row => bits.mask,
             _ => 0,
         };
         of(Side::Front) | of(Side::Back)
     }
 
+    /// Returns what this processor holds on one side: what its record says, or its
+    /// name with the mask.
+    pub(crate) fn holding<P: Persist>(self, persist: &P, side: Side) -> Record {
+        if !P::NAMES {
+            return self.read(persist, side);
+        }
+        let mask = self.mask(persist, side);
+        let named = self.names.row(persist, side);
+        named.map_or(Record::None, |row| Record::Owned(Bits { row, mask }))
+    }
+
     /// Returns how many frames this processor holds.
     pub(crate) fn held(self, persist: &impl Persist) -> usize {
-        let of = |side| match self.read(persist, side) {
+        let of = |side| match self.holding(persist, side) {
             Record::Owned(bits) => bits.mask.count_ones() as usize,
             _ => 0,
         };
@@ -198,7 +251,7 @@ impl<'m> Slot<'m> {
 
     /// Returns the frames in doubt, if any are.
     pub(crate) fn doubts(self, persist: &impl Persist) -> Option<Bits> {
-        let word = self.0[DOUBTS].load(persist);
+        let word = self.words[DOUBTS].load(persist);
         let bits = self.bits(persist, DOUBTS);
         (word & ((1 << STATE_BITS) - 1) == DOUBT && bits.mask != 0).then_some(bits)
     }
@@ -208,11 +261,11 @@ impl<'m> Slot<'m> {
     pub(crate) fn add_doubts(self, persist: &impl Persist, bits: Bits) -> bool {
         match self.doubts(persist) {
             Some(old) if old.row != bits.row => return false,
-            Some(old) => self.0[DOUBTS + 1].store(persist, old.mask | bits.mask),
+            Some(old) => self.words[DOUBTS + 1].store(persist, old.mask | bits.mask),
             None => {
-                self.0[DOUBTS].store(persist, NONE);
-                self.0[DOUBTS + 1].store(persist, bits.mask);
-                self.0[DOUBTS].store(persist, head(DOUBT, bits.row));
+                self.words[DOUBTS].store(persist, NONE);
+                self.words[DOUBTS + 1].store(persist, bits.mask);
+                self.words[DOUBTS].store(persist, head(DOUBT, bits.row));
             }
         }
         true
@@ -225,7 +278,7 @@ impl<'m> Slot<'m> {
             return 0;
         }
         let step = |old: u64| (old & bits.mask != 0).then_some(old & !bits.mask);
-        match self.0[DOUBTS + 1].update(persist, step) {
+        match self.words[DOUBTS + 1].update(persist, step) {
             Ok(old) => old & bits.mask,
             Err(_) => 0,
         }
@@ -234,7 +287,7 @@ impl<'m> Slot<'m> {
     /// Makes the line durable where that takes an instruction.
     pub(crate) fn persist<P: Persist>(self, persist: &P) {
         if P::DOMAIN.needs_flush() {
-            persist.flush(self.0);
+            persist.flush(self.words);
             // PERSIST: a caller is about to overwrite what this repeats.
             persist.fence();
         }
@@ -251,13 +304,13 @@ impl<'m> Slot<'m> {
     }
 
     fn bits(self, persist: &impl Persist, at: usize) -> Bits {
-        let row = (self.0[at].load(persist) >> STATE_BITS) as usize;
-        let mask = self.0[at + 1].load(persist);
+        let row = (self.words[at].load(persist) >> STATE_BITS) as usize;
+        let mask = self.words[at + 1].load(persist);
         Bits { row, mask }
     }
 
     const fn head(self, side: Side) -> &'m Cell {
-        &self.0[side as usize]
+        &self.words[side as usize]
     }
 }
 

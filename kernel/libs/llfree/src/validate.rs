@@ -183,7 +183,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     /// Holds what processors hold against the rows, and against each other.
     fn validate_held(&self) -> Result<(), Inconsistency> {
         let persist = &self.persist;
-        let held = |slot: Slot<'_>, side| match slot.read(persist, side) {
+        let held = |slot: Slot<'_>, side| match slot.holding(persist, side) {
             Record::Owned(bits) => Ok(bits),
             Record::None => Ok(Bits { row: 0, mask: 0 }),
             Record::Window(Bits { row, mask }) => Err(Inconsistency::Held { row, frames: mask }),

@@ -9,10 +9,13 @@ use crate::error::{GetError, LocalError, PutError, ZoneError};
 use crate::hint::Hints;
 use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
 use crate::local::Local;
-use crate::lower::{Lower, Recovery};
+use crate::lower::{Lower, Recovery, persist_now};
+use crate::name::{self, Names};
 use crate::policy::{Rank, rank};
+use crate::promise::Promise;
 use crate::recovering::Recovering;
 use crate::shape::Shape;
+use crate::slot::Slot;
 use crate::tree::{Amount, Tree, Trees};
 
 /// The allocator of one range of frames, shared by all processors.
@@ -55,7 +58,7 @@ const ENOUGH_TREES: usize = 64;
 /// Whether processors take whole rows at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Claims {
-    /// Yes, where the platform saves caches or nothing needs to be saved.
+    /// Yes, unless each operation has to be flushed: see [`Mode`](persist::Mode).
     #[default]
     On,
     /// Each frame is taken from the shared tables by itself, as in the paper.
@@ -163,7 +166,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         let cpus = self.lines.len();
         let line = (self.lines.get(cpu)).ok_or(LocalError::OutOfRange { cpu, cpus })?;
         (line[line::TAKEN].replace(&self.persist, 0, 1)).map_err(|_| LocalError::Busy { cpu })?;
-        let slot = self.lower.slots().get(cpu).filter(|_| self.claims());
+        let slot = self.slot(cpu).filter(|_| self.claims());
         Ok(Local::new(self, cpu, line, slot))
     }
 
@@ -187,7 +190,18 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     }
 
     fn claims(&self) -> bool {
-        Self::CAN_CLAIM && self.claims == Claims::On
+        P::HOLDS && self.claims == Claims::On
+    }
+
+    /// Returns where a processor writes down what it holds, if there is room.
+    pub(crate) fn slot(&self, cpu: usize) -> Option<Slot<'m>> {
+        let slots = self.lower.slots();
+        if !P::NAMES {
+            return slots.get(cpu).map(Slot::new);
+        }
+        let can_be_named = self.huge_frames() * WORDS <= name::MAX_ROWS;
+        let names = Names::of(slots, cpu).filter(|_| can_be_named)?;
+        Some(Slot::named(self.lines.get(cpu)?, names))
     }
 
     /// Takes this very block.
@@ -214,10 +228,17 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         done.then_some(()).ok_or(GetError::NotFree { frame, order })
     }
 
-    /// Frees a single frame, which lies in the zone, and adds it to the counts.
+    /// Frees a single frame, which lies in the zone, and adds it to the counts. When
+    /// it returns, that is durable.
     pub(crate) fn put_frame(&self, frame: FrameId) -> Result<(), PutError> {
         let (freed, outcome) = self.lower.free_part(&self.persist, frame, 0);
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        if P::LATE_FREES
+            && let Some(field) = self.lower.field(huge)
+        {
+            // PERSIST: nobody syncs for the caller.
+            persist_now(&self.persist, field);
+        }
         if let Some(entry) = self.lower.entry(huge) {
             self.give_counts(huge / TREE, entry, u32::from(freed));
         }

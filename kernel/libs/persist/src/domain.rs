@@ -65,6 +65,9 @@ macro_rules! without_instructions {
 
             #[inline(always)]
             fn fence(&self) {}
+
+            #[inline(always)]
+            fn order(&self) {}
         }
     };
 }

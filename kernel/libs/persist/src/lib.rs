@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 mod domain;
+mod mode;
 mod observed;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -24,9 +25,10 @@ mod x86;
 use core::sync::atomic::AtomicU64;
 
 pub use domain::{Domain, Eadr, ModelledAdr, Volatile};
+pub use mode::{Batched, LazyFree, Mode};
 pub use observed::{Event, Observed};
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Adr, Clflush, Clflushopt, Clwb, FlushInstruction, WriteBack};
+pub use x86::{Adr, Clflush, Clflushopt, Clwb, FlushInstruction, NoWriteBack, WriteBack};
 
 /// Bytes in a cache line, the unit that reaches the medium.
 pub const LINE_BYTES: usize = 64;
@@ -44,11 +46,27 @@ pub trait Persist {
     /// the others' code.
     const DOMAIN: Domain;
 
+    /// What has to be durable when an operation returns.
+    ///
+    /// A constant for the same reason.
+    const MODE: Mode = Mode::Strict;
+
     /// Starts to write back every cache line that holds a byte of `value`.
     fn flush<T: ?Sized>(&self, value: &T);
 
     /// Returns once everything flushed before is durable.
     fn fence(&self);
+
+    /// Lets no later [update](Access::Update) of this thread take effect before
+    /// everything flushed before is durable.
+    ///
+    /// That is less than a fence, which also holds back what the thread tells others
+    /// by plain stores. Most write-back instructions are ordered before a locked
+    /// instruction anyway, and nothing is left to do.
+    #[inline(always)]
+    fn order(&self) {
+        self.fence();
+    }
 
     /// Is called before each atomic access to memory that can be shared.
     ///
@@ -73,6 +91,7 @@ pub enum Access {
 
 impl<P: Persist> Persist for &P {
     const DOMAIN: Domain = P::DOMAIN;
+    const MODE: Mode = P::MODE;
 
     #[inline(always)]
     fn flush<T: ?Sized>(&self, value: &T) {
@@ -82,6 +101,11 @@ impl<P: Persist> Persist for &P {
     #[inline(always)]
     fn fence(&self) {
         (**self).fence();
+    }
+
+    #[inline(always)]
+    fn order(&self) {
+        (**self).order();
     }
 
     #[inline(always)]

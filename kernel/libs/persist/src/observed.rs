@@ -7,7 +7,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use crate::{Access, Domain, Persist};
+use crate::{Access, Domain, Mode, Persist};
 
 /// Something that a program is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,7 @@ impl<P: Persist, F: Fn(Event)> Observed<P, F> {
 
 impl<P: Persist, F: Fn(Event)> Persist for Observed<P, F> {
     const DOMAIN: Domain = P::DOMAIN;
+    const MODE: Mode = P::MODE;
 
     fn flush<T: ?Sized>(&self, value: &T) {
         (self.sink)(Event::Flush {
@@ -61,6 +62,12 @@ impl<P: Persist, F: Fn(Event)> Persist for Observed<P, F> {
     fn fence(&self) {
         (self.sink)(Event::Fence);
         self.inner.fence();
+    }
+
+    /// Is no event: whoever models a medium takes what was flushed before an update
+    /// of the same thread to be durable when the update is.
+    fn order(&self) {
+        self.inner.order();
     }
 
     fn before(&self, access: Access, word: &AtomicU64) {

@@ -8,7 +8,8 @@
 //! Ordering (Intel SDM vol. 2A, `CLWB`, `CLFLUSHOPT`, `CLFLUSH`): `clwb` and
 //! `clflushopt` are ordered after older stores to the same line and before a
 //! later fence or locked instruction, not among themselves. `clflush` is ordered
-//! with stores on current parts, but older manuals promise it for `mfence` only.
+//! with stores on current parts, but older manuals promise it for `mfence` only: it
+//! gets one wherever the others need nothing but a locked instruction.
 #![expect(unsafe_code, reason = "executes cache instructions")]
 
 use core::arch::asm;
@@ -22,6 +23,9 @@ pub trait FlushInstruction: Copy {
 
     /// Waits for the lines flushed before.
     fn fence(self);
+
+    /// Orders the lines flushed before a later locked instruction.
+    fn order(self);
 }
 
 /// Persistent memory whose domain ends at the memory controller.
@@ -49,6 +53,11 @@ impl<I: FlushInstruction> Persist for Adr<I> {
     fn fence(&self) {
         self.instruction.fence();
     }
+
+    #[inline(always)]
+    fn order(&self) {
+        self.instruction.order();
+    }
 }
 
 /// The best write-back instruction that this processor has.
@@ -63,14 +72,54 @@ pub enum WriteBack {
 }
 
 impl WriteBack {
-    /// Returns the best instruction, or `None` if there is none for lines of
-    /// [`LINE_BYTES`].
-    pub fn detect() -> Option<Self> {
+    /// Returns the best instruction.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NoWriteBack`] if there is none, or if this processor's lines do not
+    /// have [`LINE_BYTES`].
+    pub fn find() -> Result<Self, NoWriteBack> {
+        match line_bytes() {
+            LINE_BYTES => {}
+            found => return Err(NoWriteBack::LineLength { found }),
+        }
         (Clwb::detect().map(Self::Clwb))
             .or_else(|| Clflushopt::detect().map(Self::Clflushopt))
             .or_else(|| Clflush::detect().map(Self::Clflush))
+            .ok_or(NoWriteBack::NoInstruction)
+    }
+
+    /// The same for those to whom the reason does not matter.
+    pub fn detect() -> Option<Self> {
+        Self::find().ok()
     }
 }
+
+/// Why this processor can't write lines back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoWriteBack {
+    /// Its lines are not those that tables are laid out for.
+    LineLength {
+        /// Bytes in a line, according to CPUID.
+        found: usize,
+    },
+    /// It has none of the instructions.
+    NoInstruction,
+}
+
+impl core::fmt::Display for NoWriteBack {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::LineLength { found } => {
+                write!(f, "cache lines have {found} bytes, not {LINE_BYTES}")
+            }
+            Self::NoInstruction => write!(f, "neither clwb nor clflushopt nor clflush exists"),
+        }
+    }
+}
+
+impl core::error::Error for NoWriteBack {}
 
 impl FlushInstruction for WriteBack {
     #[inline]
@@ -90,10 +139,19 @@ impl FlushInstruction for WriteBack {
             Self::Clflush(token) => token.fence(),
         }
     }
+
+    #[inline]
+    fn order(self) {
+        match self {
+            Self::Clwb(token) => token.order(),
+            Self::Clflushopt(token) => token.order(),
+            Self::Clflush(token) => token.order(),
+        }
+    }
 }
 
 macro_rules! instruction {
-    ($(#[$doc:meta])* $token:ident, $mnemonic:literal, $fence:literal, $exists:expr) => {
+    ($(#[$doc:meta])* $token:ident, $mnemonic:literal, $fence:literal, $order:ident, $exists:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $token {
@@ -130,22 +188,37 @@ macro_rules! instruction {
                 // orders memory accesses and changes nothing.
                 unsafe { asm!($fence, options(nostack, preserves_flags)) }
             }
+
+            #[inline(always)]
+            fn order(self) {
+                $order(self);
+            }
         }
     };
 }
 
 instruction!(
     /// `clwb` exists (CPUID.7.0:EBX bit 24).
-    Clwb, "clwb", "sfence", || structured_features() & (1 << 24) != 0
+    Clwb, "clwb", "sfence", leave_to_lock, || structured_features() & (1 << 24) != 0
 );
 instruction!(
     /// `clflushopt` exists (CPUID.7.0:EBX bit 23).
-    Clflushopt, "clflushopt", "sfence", || structured_features() & (1 << 23) != 0
+    Clflushopt, "clflushopt", "sfence", leave_to_lock, || structured_features() & (1 << 23) != 0
 );
 instruction!(
     /// `clflush` exists (CPUID.1:EDX bit 19).
-    Clflush, "clflush", "mfence", || cpuid(1).edx & (1 << 19) != 0
+    Clflush, "clflush", "mfence", fence_instead, || cpuid(1).edx & (1 << 19) != 0
 );
+
+/// Orders nothing: the locked instruction does.
+#[inline(always)]
+const fn leave_to_lock<I: FlushInstruction>(_token: I) {}
+
+/// Orders what no locked instruction is sure to.
+#[inline(always)]
+fn fence_instead(token: Clflush) {
+    token.fence();
+}
 
 /// Returns the addresses of the cache lines that hold a byte of `value`.
 #[inline(always)]
@@ -245,11 +318,16 @@ mod tests {
 
     #[test]
     fn the_best_instruction_is_one_that_exists() {
-        match WriteBack::detect() {
-            Some(WriteBack::Clwb(token)) => assert_eq!(Clwb::detect(), Some(token)),
-            Some(WriteBack::Clflushopt(_)) => assert_eq!(Clwb::detect(), None),
-            Some(WriteBack::Clflush(_)) => assert_eq!(Clflushopt::detect(), None),
-            None => panic!("every x86-64 processor has clflush"),
+        match WriteBack::find() {
+            Ok(WriteBack::Clwb(token)) => assert_eq!(Clwb::detect(), Some(token)),
+            Ok(WriteBack::Clflushopt(_)) => assert_eq!(Clwb::detect(), None),
+            Ok(WriteBack::Clflush(_)) => assert_eq!(Clflushopt::detect(), None),
+            Err(reason) => panic!("every x86-64 processor has clflush: {reason}"),
         }
+    }
+
+    #[test]
+    fn the_length_of_a_line_is_what_tables_are_laid_out_for() {
+        assert_eq!(line_bytes(), LINE_BYTES);
     }
 }

@@ -10,10 +10,12 @@ use crate::zone::line;
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
     /// Gives back what the handle holds: frames, and the reservations of its trees.
+    /// Everything that was returned is durable then.
     ///
     /// A processor calls this before it idles. The handle stays usable.
     pub fn drain(&mut self) {
         self.give_back();
+        self.flush_pending();
         for kind in [PARTS, WHOLES] {
             self.release(kind);
         }

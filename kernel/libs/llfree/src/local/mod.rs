@@ -10,6 +10,7 @@ mod get;
 mod held;
 mod place;
 mod put;
+mod sync;
 
 use core::marker::PhantomData;
 
@@ -18,6 +19,7 @@ use persist::Persist;
 
 use self::held::Held;
 use self::place::{Freed, Place};
+use self::sync::Pending;
 use crate::cell::Cell;
 use crate::debt::{Debts, Owed};
 use crate::error::{GetError, PutError};
@@ -57,7 +59,15 @@ pub use self::held::DoubleFrees;
 ///
 /// Where the platform saves caches, what a call has done survives once a later
 /// store of this processor is visible to others. Who tells somebody by other means
-/// that a block was taken or freed needs a locked instruction or a fence first.
+/// that a block was taken or freed needs a locked instruction or a fence first, or
+/// [`sync`](Self::sync).
+///
+/// Where durability takes flushes, a block is durably taken when `get` returns. It is
+/// durably returned when `put` returns, or in the modes [`LazyFree`] and [`Batched`]
+/// once [`sync`](Self::sync) or [`drain`](Self::drain) has.
+///
+/// [`LazyFree`]: persist::Mode::LazyFree
+/// [`Batched`]: persist::Mode::Batched
 pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
     zone: &'z Zone<'m, P, WORDS, TREE>,
     /// The zone's tables again: the way there is shorter.
@@ -78,6 +88,7 @@ pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize =
     owing: usize,
     owed: Owed,
     double_frees: DoubleFrees,
+    pending: Pending,
     /// Makes the handle `!Sync`, also for those who only have a reference.
     not_sync: PhantomData<core::cell::Cell<()>>,
 }
@@ -87,13 +98,13 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         zone: &'z Zone<'m, P, WORDS, TREE>,
         cpu: usize,
         line: &'m [Cell; LINE_CELLS],
-        slot: Option<&'m [Cell; LINE_CELLS]>,
+        slot: Option<Slot<'m>>,
     ) -> Self {
         // Processors begin far from each other.
         let tree = cpu * zone.trees.len() / zone.cpus();
         let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
         let may_hold = slot.is_some();
-        let slot = Slot::new(slot.unwrap_or(line));
+        let slot = slot.unwrap_or_else(|| Slot::new(line));
         let mut local = Self {
             zone,
             lower: zone.lower,
@@ -110,6 +121,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             owing: 0,
             owed: Owed::default(),
             double_frees: DoubleFrees::default(),
+            pending: Pending::nothing(),
             not_sync: PhantomData,
         };
         local.move_to(place::PARTS, place);

@@ -50,6 +50,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let Some(span) = Lower::<WORDS, TREE>::span(order.exponent()) else {
             let (freed, outcome) = lower.free_part(persist, frame, order.exponent());
             if freed > 0 {
+                self.clear_later(huge, 1);
                 self.owe(huge, freed);
             }
             return outcome;
@@ -62,6 +63,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             outcome => outcome,
         };
         outcome.map(|()| {
+            self.clear_later(huge, span.len());
             let amount = Zone::<P, WORDS, TREE>::amount(order.exponent());
             self.owe_tree(huge / TREE, amount);
         })

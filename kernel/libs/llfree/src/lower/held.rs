@@ -10,6 +10,7 @@ use persist::Persist;
 use super::recover::Recovery;
 use super::{Lower, persist_now};
 use crate::entry;
+use crate::name::Names;
 use crate::slot::{Bits, Record, Side, Slot};
 
 impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
@@ -27,6 +28,9 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
                 slot.clear(persist, side);
             }
         }
+        for names in Names::all(self.slots) {
+            self.recover_names(persist, names, found);
+        }
         for slot in self.slots.iter().map(Slot::new) {
             if let Some(bits) = slot.doubts(persist) {
                 // A frame that was freed since is no longer in doubt.
@@ -39,6 +43,26 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
                 .map_or(0, |bits| bits.mask.count_ones());
             found.uncertain += left as usize;
         }
+    }
+
+    /// Lists all frames of named rows that are allocated: the processor may have held
+    /// them.
+    fn recover_names<P: Persist>(&self, persist: &P, names: Names<'_>, found: &mut Recovery) {
+        let Some(line) = names.lines().first() else {
+            return;
+        };
+        if names.forget_older(persist) {
+            // PERSIST: before the names that count, which would leave others to count.
+            persist_now(persist, names.lines());
+        }
+        for row in Side::BOTH
+            .into_iter()
+            .filter_map(|side| names.row(persist, side))
+        {
+            let mask = u64::MAX;
+            self.list_doubts(persist, Slot::new(line), Bits { row, mask }, found);
+        }
+        names.forget_all(persist);
     }
 
     /// Clears the bits of frames that a processor held. Durable before the slot

@@ -21,6 +21,7 @@ use persist::Persist;
 use crate::cell::Cell;
 use crate::entry::{Entry, Span};
 use crate::layout::{LINE_CELLS, Tables};
+use crate::promise::Promise;
 use crate::shape::{Shape, WORD_FRAMES};
 
 pub use recover::Recovery;
@@ -139,17 +140,27 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
 /// PERSIST: whatever the caller does next, be it a store or an acknowledgement,
 /// comes after `value` on the medium.
 #[inline(always)]
-fn persist_now<P: Persist, T: ?Sized>(persist: &P, value: &T) {
-    if P::DOMAIN.needs_flush() {
+pub(crate) fn persist_now<P: Persist, T: ?Sized>(persist: &P, value: &T) {
+    if P::FLUSHES {
         persist.flush(value);
         persist.fence();
+    }
+}
+
+/// Makes cleared bits durable, unless that may wait for a sync. Then a crash may find
+/// them set: in a huge frame that was taken as a whole since, recovery clears them;
+/// elsewhere the frames stay allocated.
+#[inline(always)]
+fn persist_free<P: Persist, T: ?Sized>(persist: &P, value: &T) {
+    if !P::LATE_FREES {
+        persist_now(persist, value);
     }
 }
 
 /// The same for an entry.
 #[inline(always)]
 fn persist_entry<P: Persist>(persist: &P, entry: Entry<'_>) {
-    if P::DOMAIN.needs_flush() {
+    if P::FLUSHES {
         entry.flush(persist);
         persist.fence();
     }

@@ -8,7 +8,7 @@
 use frame::FrameId;
 use persist::Persist;
 
-use super::{Lower, persist_entry, persist_now};
+use super::{Lower, persist_entry, persist_free, persist_now};
 use crate::cell::Cell;
 use crate::entry::{self, Entry, Span};
 use crate::error::PutError;
@@ -150,7 +150,7 @@ fn clear_run<const WORDS: usize>(
         Ok(_) => {
             // PERSIST: the bits before the count and the acknowledgement: with the
             // count, a huge frame could be taken whose bits are not clear yet.
-            persist_now(persist, word);
+            persist_free(persist, word);
             Ok(())
         }
         Err(old) => Err(not_allocated(frame, !old & bits)),
@@ -185,7 +185,7 @@ fn clear_group(
         cleared += 64;
     }
     // PERSIST: all words lie in one line; as in `clear_run`.
-    persist_now(persist, group);
+    persist_free(persist, group);
     (cleared, outcome)
 }
 
