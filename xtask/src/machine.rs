@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) persistence: Persistence,
     /// Further ACPI tables.
     pub(crate) tables: Vec<PathBuf>,
+    /// A directory with files that replace all of QEMU's tables.
+    pub(crate) firmware: Option<PathBuf>,
     /// Whether to show the screen in a window.
     pub(crate) display: bool,
     /// Whether to wait for a debugger.
@@ -132,6 +134,10 @@ impl Machine {
                 Persistence::None => {}
             }
         }
+        if self.firmware.is_some() {
+            // QEMU makes no tables, and its firmware takes those that it finds.
+            machine += ",acpi=off";
+        }
         options.option("-machine", machine);
         match self.engine {
             // Processors really run at the same time, which races need.
@@ -152,6 +158,16 @@ impl Machine {
         options.option("-device", "isa-debug-exit");
         for table in &self.tables {
             options.with_path("-acpitable", "file=", table);
+        }
+        if let Some(dir) = &self.firmware {
+            for (name, file) in [
+                ("etc/acpi/tables", "tables"),
+                ("etc/acpi/rsdp", "rsdp"),
+                ("etc/table-loader", "loader"),
+            ] {
+                let start = format!("name={name},file=");
+                options.with_path("-fw_cfg", &start, &dir.join(file));
+            }
         }
     }
 

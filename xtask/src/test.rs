@@ -6,6 +6,9 @@
 
 mod claims;
 mod conduct;
+mod linker;
+mod madt;
+mod malformed;
 mod nfit;
 mod ring;
 mod table;
@@ -78,9 +81,14 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(tally.failed != 0)))
 }
 
+/// All trials, the longest first.
+fn trials() -> impl Iterator<Item = &'static Trial> {
+    table::TRIALS.iter().chain(malformed::trials())
+}
+
 /// The rings and trials that `only` names, or all of them.
 fn select(only: Option<&str>) -> Result<(Vec<Ring>, Vec<&'static Trial>)> {
-    let all = table::TRIALS.iter();
+    let all = trials();
     let Some(name) = only else {
         return Ok((Ring::ALL.to_vec(), all.collect()));
     };
@@ -94,7 +102,7 @@ fn select(only: Option<&str>) -> Result<(Vec<Ring>, Vec<&'static Trial>)> {
     let trials: Vec<_> = all.filter(|trial| trial.name == name).collect();
     if rings.is_empty() && trials.is_empty() {
         let known: Vec<_> = Ring::ALL.into_iter().map(Ring::name).collect();
-        let trials: Vec<_> = table::TRIALS.iter().map(|trial| trial.name).collect();
+        let trials: Vec<_> = self::trials().map(|trial| trial.name).collect();
         bail!(
             "nothing is called `{name}`; there are the rings {}, {} and the trials {}",
             known.join(", "),
@@ -179,7 +187,7 @@ mod tests {
         let (rings, trials) = select(None).expect("everything");
         assert_eq!(
             (rings.len(), trials.len()),
-            (Ring::ALL.len(), table::TRIALS.len())
+            (Ring::ALL.len(), super::trials().count())
         );
     }
 }

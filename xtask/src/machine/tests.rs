@@ -15,6 +15,7 @@ fn machine() -> Machine {
         modules: vec![],
         persistence: Persistence::Cpu,
         tables: vec![],
+        firmware: None,
         display: false,
         gdb: false,
     }
@@ -93,4 +94,19 @@ fn a_person_gets_the_console_and_no_pause() {
     let words = crate::shell::line(&command);
     assert!(words.contains("-serial stdio"), "{words}");
     assert!(!words.contains("shutdown=pause"), "{words}");
+}
+
+#[test]
+fn tables_of_our_own_replace_all_others() {
+    let mut machine = machine();
+    machine.firmware = Some("set".into());
+    let words = words(&machine);
+    for part in [
+        "-machine q35,acpi=off ",
+        "name=etc/acpi/tables,file=set/tables",
+        "name=etc/acpi/rsdp,file=set/rsdp",
+        "name=etc/table-loader,file=set/loader",
+    ] {
+        assert!(words.contains(part), "{part} in {words}");
+    }
 }

@@ -91,6 +91,10 @@ pub(crate) struct TestArgs {
     /// A further ACPI table, header included; repeatable.
     #[arg(long, value_name = "FILE")]
     pub(crate) acpitable: Vec<PathBuf>,
+    /// A directory with what replaces all of QEMU's tables: `tables`, `rsdp` and
+    /// the `loader` commands that link them.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pmem_file", "acpitable"])]
+    pub(crate) firmware: Option<PathBuf>,
     /// The parts of the job to do: selftest, crash, bench, separated by commas.
     #[arg(long, value_name = "PARTS", default_value = "")]
     pub(crate) parts: String,

@@ -84,6 +84,7 @@ impl Setup {
             modules,
             persistence: args.tests.persistence,
             tables: args.tests.acpitable.clone(),
+            firmware: args.tests.firmware.clone(),
             display: args.display,
             gdb: args.gdb,
         };

@@ -21,7 +21,8 @@ use crate::{
 
 use super::{
     claims::Evidence,
-    trial::{Content, Step, Trial},
+    linker,
+    trial::{Content, Step, Table, Trial},
 };
 
 /// Size of the files that trials bring along.
@@ -72,9 +73,11 @@ impl Conductor {
         fs::create_dir_all(&dir)?;
         let file = dir.join("pmem.img");
         make(&file, trial.file)?;
-        let table = dir.join("nfit.bin");
-        if let Some(nfit) = trial.table {
-            fs::write(&table, nfit.table(FILE_LEN))?;
+        let table = dir.join("table");
+        match trial.table {
+            Some(Table::Nfit(nfit)) => fs::write(&table, nfit.table(FILE_LEN))?,
+            Some(Table::Madt(madt)) => linker::write(&madt.tables(), &table)?,
+            None => {}
         }
         for (number, step) in trial.steps.iter().enumerate() {
             let logs = dir.join(format!("step{}", number + 1));

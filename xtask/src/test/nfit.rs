@@ -29,6 +29,36 @@ pub(super) enum Nfit {
     NoDevice,
     /// The table ends in the middle of its own header.
     CutHeader,
+    /// The range has the index that means none.
+    NoIndex,
+    /// The range has no bytes.
+    Empty,
+    /// The range begins in the first mebibyte.
+    FirstMebibyte,
+    /// The range is somebody's disk image.
+    DiskImage,
+    /// The range can't be cached write-back.
+    NotWriteBack,
+    /// The device is not described.
+    NoControl,
+    /// The device would lose its content with power.
+    NotArmed,
+    /// The device has failed to save its content.
+    Failed,
+    /// The device contributes half of the range.
+    SizeMismatch,
+    /// The device is one of two, of which the other is not there.
+    WaysMismatch,
+    /// How the device's lines alternate is not described.
+    NoInterleave,
+    /// The device is mapped twice.
+    RepeatedMap,
+    /// Flush hints count more addresses than they have.
+    OverfullHints,
+    /// Two sets of capabilities say different things.
+    TwoCapabilities,
+    /// The highest capability is none that there can be.
+    HighestCapability,
 }
 
 /// Where QEMU puts the first module of a machine with DRAM below 4 GiB only.
@@ -40,8 +70,22 @@ const PERSISTENT: [u8; 16] = [
     0x79, 0xd3, 0xf0, 0x66, 0xf3, 0xb4, 0x74, 0x40, 0xac, 0x43, 0x0d, 0x33, 0x18, 0xb7, 0x8c, 0xdb,
 ];
 
+/// `5CEA02C9-4D07-69D3-269F-4496FBE096F9`, a persistent virtual disk.
+const DISK_IMAGE: [u8; 16] = [
+    0xc9, 0x02, 0xea, 0x5c, 0x07, 0x4d, 0xd3, 0x69, 0x26, 0x9f, 0x44, 0x96, 0xfb, 0xe0, 0x96, 0xf9,
+];
+
 /// `EFI_MEMORY_WB | EFI_MEMORY_NV`.
 const WRITE_BACK: u64 = 0x8008;
+
+/// `EFI_MEMORY_UC | EFI_MEMORY_NV`.
+const UNCACHED: u64 = 0x8001;
+
+/// Caches are flushed on power failure, and so are the controller's queues.
+const CACHES_AND_QUEUES: u32 = 0b11;
+
+/// Only the queues are.
+const QUEUES: u32 = 0b10;
 
 impl Nfit {
     /// Returns the table, for a module of `len` bytes.
@@ -57,35 +101,81 @@ impl Nfit {
     }
 
     fn structures(self, len: u64) -> Vec<u8> {
+        let mut all = self.ranges(len);
+        all.extend(self.devices(len));
+        if self == Self::OverfullHints {
+            all.extend(hints_without_addresses(5));
+        }
+        all.extend(self.platform());
+        all
+    }
+
+    fn ranges(self, len: u64) -> Vec<u8> {
         let start = match self {
             Self::OverDram => 256 << 20,
+            Self::FirstMebibyte => 0x1000,
             Self::Misaligned => MODULE_START + 0x800,
             Self::BeyondAddressSpace => u64::MAX - 0xfff,
             _ => MODULE_START,
         };
-        let mut range = range(1, start, len);
+        let index = u16::from(self != Self::NoIndex);
+        let usage = if self == Self::DiskImage {
+            DISK_IMAGE
+        } else {
+            PERSISTENT
+        };
+        let attributes = if self == Self::NotWriteBack {
+            UNCACHED
+        } else {
+            WRITE_BACK
+        };
+        let len = if self == Self::Empty { 0 } else { len };
+        let mut range = range(index, usage, start, len, attributes);
         match self {
             Self::LengthZero => range[2..4].fill(0),
             Self::RangeTooShort => {
                 range.truncate(40);
                 range[2] = 40;
             }
+            Self::RepeatedIndex => range.extend_from_within(..),
             _ => {}
         }
-        let mut structures = range.clone();
-        if self == Self::RepeatedIndex {
-            structures.extend(&range);
+        range
+    }
+
+    fn devices(self, len: u64) -> Vec<u8> {
+        let device = Device {
+            len: match self {
+                Self::SizeMismatch => len / 2,
+                Self::Empty => 0,
+                _ => len,
+            },
+            interleave: if self == Self::NoInterleave { 5 } else { 0 },
+            ways: if self == Self::WaysMismatch { 2 } else { 1 },
+            flags: match self {
+                Self::Failed => 1 << 0,
+                Self::NotArmed => 1 << 3,
+                _ => 0,
+            },
+        };
+        match self {
+            Self::NoDevice => Vec::new(),
+            Self::NoControl => device.map(),
+            Self::RepeatedMap => [device.map(), device.map(), control()].concat(),
+            _ => [device.map(), control()].concat(),
         }
-        if self != Self::NoDevice {
-            structures.extend(map(len));
-            structures.extend(control());
+    }
+
+    fn platform(self) -> Vec<u8> {
+        const HIGHEST: u8 = 1;
+        let mut first = capabilities(HIGHEST, CACHES_AND_QUEUES);
+        match self {
+            Self::Overrun => first[2] = 0xff,
+            Self::TwoCapabilities => first.extend(capabilities(HIGHEST, QUEUES)),
+            Self::HighestCapability => first = capabilities(40, CACHES_AND_QUEUES),
+            _ => {}
         }
-        let mut capabilities = capabilities();
-        if self == Self::Overrun {
-            capabilities[2] = 0xff;
-        }
-        structures.extend(capabilities);
-        structures
+        first
     }
 }
 
@@ -115,7 +205,7 @@ fn structure(kind: u16, fields: &[&[u8]]) -> Vec<u8> {
 }
 
 /// Type 0, 56 bytes.
-fn range(index: u16, start: u64, len: u64) -> Vec<u8> {
+fn range(index: u16, usage: [u8; 16], start: u64, len: u64, attributes: u64) -> Vec<u8> {
     structure(
         0,
         &[
@@ -123,35 +213,48 @@ fn range(index: u16, start: u64, len: u64) -> Vec<u8> {
             &[0; 2],
             &[0; 4],
             &[0; 4],
-            &PERSISTENT,
+            &usage,
             &start.to_le_bytes(),
             &len.to_le_bytes(),
-            &WRITE_BACK.to_le_bytes(),
+            &attributes.to_le_bytes(),
         ],
     )
 }
 
-/// Type 1, 48 bytes: device 1 in range 1, described by control region 1.
-fn map(len: u64) -> Vec<u8> {
-    structure(
-        1,
-        &[
-            &1_u32.to_le_bytes(),
-            &[0; 2],
-            &[0; 2],
-            &1_u16.to_le_bytes(),
-            &1_u16.to_le_bytes(),
-            &len.to_le_bytes(),
-            &[0; 8],
-            &[0; 8],
-            // No interleave description, one way.
-            &[0; 2],
-            &1_u16.to_le_bytes(),
-            // Flags: armed, nothing has failed.
-            &[0; 2],
-            &[0; 2],
-        ],
-    )
+/// Device 1 in range 1, described by control region 1.
+struct Device {
+    len: u64,
+    interleave: u16,
+    ways: u16,
+    flags: u16,
+}
+
+impl Device {
+    /// Type 1, 48 bytes.
+    fn map(&self) -> Vec<u8> {
+        structure(
+            1,
+            &[
+                &1_u32.to_le_bytes(),
+                &[0; 2],
+                &[0; 2],
+                &1_u16.to_le_bytes(),
+                &1_u16.to_le_bytes(),
+                &self.len.to_le_bytes(),
+                &[0; 8],
+                &[0; 8],
+                &self.interleave.to_le_bytes(),
+                &self.ways.to_le_bytes(),
+                &self.flags.to_le_bytes(),
+                &[0; 2],
+            ],
+        )
+    }
+}
+
+/// Type 6, 16 bytes: flush hints of device 1, without the addresses.
+fn hints_without_addresses(count: u16) -> Vec<u8> {
+    structure(6, &[&1_u32.to_le_bytes(), &count.to_le_bytes(), &[0; 6]])
 }
 
 /// Type 4, 32 bytes: no block windows.
@@ -176,18 +279,9 @@ fn control() -> Vec<u8> {
     )
 }
 
-/// Type 7, 16 bytes: caches are flushed on power failure.
-fn capabilities() -> Vec<u8> {
-    const HIGHEST_VALID: u8 = 1;
-    const CACHES_AND_QUEUES: u32 = 0b11;
-    structure(
-        7,
-        &[
-            &[HIGHEST_VALID, 0, 0, 0],
-            &CACHES_AND_QUEUES.to_le_bytes(),
-            &[0; 4],
-        ],
-    )
+/// Type 7, 16 bytes.
+fn capabilities(highest: u8, bits: u32) -> Vec<u8> {
+    structure(7, &[&[highest, 0, 0, 0], &bits.to_le_bytes(), &[0; 4]])
 }
 
 #[cfg(test)]
@@ -221,7 +315,7 @@ mod tests {
     #[test]
     fn each_broken_table_differs_from_the_well_formed_one() {
         let good = Nfit::WellFormed.table(LEN);
-        for broken in super::super::table::MALFORMED {
+        for broken in super::super::malformed::broken_nfits() {
             assert_ne!(broken.table(LEN), good, "{broken:?}");
         }
     }

@@ -4,10 +4,7 @@
 //! vary is the machine and not the amount of work. Most boot directly, which
 //! takes a fifth of a second; the ways through firmware have trials of their own.
 
-use super::{
-    nfit::Nfit,
-    trial::{Claim, Content, Ends, Step, Trial},
-};
+use super::trial::{Claim, Content, Ends, Step, Trial};
 use Claim::{
     Crashes, Created, FileChanged, FileUnchanged, HostJudged, Nodes, NotApplicable,
     PersistentZones, Processors, Recovered, Refused, Samples, Says,
@@ -29,17 +26,6 @@ const fn on_file(name: &'static str, file: Content, steps: &'static [Step]) -> T
         name,
         file,
         table: None,
-        steps,
-    }
-}
-
-/// A trial of a table. The broken ones must be complained about, without a panic
-/// or a byte written.
-const fn injected(name: &'static str, nfit: Nfit, steps: &'static [Step]) -> Trial {
-    Trial {
-        name,
-        file: Content::Blank,
-        table: Some(nfit),
         steps,
     }
 }
@@ -293,119 +279,7 @@ pub(super) const TRIALS: &[Trial] = &[
             &[],
         )],
     ),
-    injected(
-        "nfit-well-formed",
-        Nfit::WellFormed,
-        &[step(
-            INJECTED,
-            Ends::Pass,
-            &[PersistentZones(1), FileChanged, Created],
-        )],
-    ),
-    injected(
-        "nfit-length-zero",
-        Nfit::LengthZero,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Says("has 0 bytes, at least 56 needed"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-overrun",
-        Nfit::Overrun,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Refused("its table NFIT is doubtful"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-range-too-short",
-        Nfit::RangeTooShort,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Says("has 40 bytes, at least 56 needed"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-beyond-address-space",
-        Nfit::BeyondAddressSpace,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Refused("address bits of the processor"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-over-dram",
-        Nfit::OverDram,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Refused("the memory map has something else"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-misaligned",
-        Nfit::Misaligned,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Refused("not whole frames"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-repeated-index",
-        Nfit::RepeatedIndex,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Refused("repeats index 1"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-no-device",
-        Nfit::NoDevice,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[Refused("no memory device"), FileUnchanged],
-        )],
-    ),
-    injected(
-        "nfit-cut-header",
-        Nfit::CutHeader,
-        &[step(
-            INJECTED,
-            Ends::Verdict,
-            &[
-                Says("its length is 36 bytes, at least 40 needed"),
-                FileUnchanged,
-            ],
-        )],
-    ),
 ];
-
-/// The tables that are broken.
-#[cfg(test)]
-pub(super) const MALFORMED: [Nfit; 9] = [
-    Nfit::LengthZero,
-    Nfit::Overrun,
-    Nfit::RangeTooShort,
-    Nfit::BeyondAddressSpace,
-    Nfit::OverDram,
-    Nfit::Misaligned,
-    Nfit::RepeatedIndex,
-    Nfit::NoDevice,
-    Nfit::CutHeader,
-];
-
-/// A run on a module that only an injected table lists. Formatting is permitted,
-/// so that nothing but the table keeps the kernel from writing.
-const INJECTED: &str =
-    "--quick --boot pvh --pmem-file {file} --format --unlisted --acpitable {table}";
 
 #[cfg(test)]
 mod tests {
@@ -414,13 +288,13 @@ mod tests {
     use super::{super::conduct, *};
 
     fn steps() -> impl Iterator<Item = &'static Step> {
-        TRIALS.iter().flat_map(|trial| trial.steps)
+        super::super::trials().flat_map(|trial| trial.steps)
     }
 
     #[test]
     fn names_are_unique_and_name_a_directory() {
-        let names: BTreeSet<_> = TRIALS.iter().map(|trial| trial.name).collect();
-        assert_eq!(names.len(), TRIALS.len());
+        let names: BTreeSet<_> = super::super::trials().map(|trial| trial.name).collect();
+        assert_eq!(names.len(), super::super::trials().count());
         let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         assert!(names.iter().all(is_plain));
     }
@@ -440,12 +314,5 @@ mod tests {
             .collect();
         assert_eq!(full.len(), 1);
         assert_eq!(full[0].line, "");
-    }
-
-    #[test]
-    fn every_broken_table_has_a_trial() {
-        let tried: Vec<_> = TRIALS.iter().filter_map(|trial| trial.table).collect();
-        assert!(MALFORMED.iter().all(|nfit| tried.contains(nfit)));
-        assert!(tried.contains(&Nfit::WellFormed));
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::outcome::Outcome;
 
-use super::nfit::Nfit;
+use super::{madt::Madt, nfit::Nfit};
 
 /// One trial.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,8 @@ pub(super) struct Trial {
     pub(super) name: &'static str,
     /// What is in the persistent file that `{file}` stands for.
     pub(super) file: Content,
-    /// The table that `{table}` stands for.
-    pub(super) table: Option<Nfit>,
+    /// What `{table}` stands for.
+    pub(super) table: Option<Table>,
     /// The runs, one after the other, on the same file.
     pub(super) steps: &'static [Step],
 }
@@ -31,6 +31,15 @@ pub(super) struct Step {
     pub(super) ends: Ends,
     /// What must be true afterwards.
     pub(super) claims: &'static [Claim],
+}
+
+/// A table for the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// One more, beside QEMU's own: a file.
+    Nfit(Nfit),
+    /// In place of all of QEMU's: a directory.
+    Madt(Madt),
 }
 
 /// What is in a persistent file before the first step.
