@@ -22,14 +22,15 @@ pub(crate) struct CommandLine {
 }
 
 /// What the kernel may format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// Nothing: the file was given by the user.
     None,
     /// Blank regions: the file was made by this run.
     Blank,
-    /// Anything: the user said so.
-    Any,
+    /// What inspection has found in the user's file, and the user said may go: the
+    /// words that permit it.
+    Tokens(Vec<String>),
 }
 
 impl CommandLine {
@@ -44,10 +45,10 @@ impl CommandLine {
         if !self.parts.is_empty() {
             words.push(format!("run={}", self.parts));
         }
-        match self.format {
+        match &self.format {
             Permission::None => {}
             Permission::Blank => words.push("pmem.format=blank".into()),
-            Permission::Any => words.push("pmem.format=any".into()),
+            Permission::Tokens(tokens) => words.extend_from_slice(tokens),
         }
         if let Some((size, address)) = self.emulate {
             words.push(format!("pmem.emulate={size}@{address}"));
@@ -87,9 +88,14 @@ pub(crate) fn stand_in(memory: Size) -> (Size, Size) {
 
 #[cfg(test)]
 mod tests {
-    use options::{Format, Options};
+    use options::{Options, Standing, Token};
 
     use super::*;
+
+    const TOKEN: Token = Token {
+        region: 1,
+        digest: 2,
+    };
 
     fn everything() -> CommandLine {
         CommandLine {
@@ -97,7 +103,10 @@ mod tests {
             cycles: 7,
             quick: true,
             parts: "crash,bench".into(),
-            format: Permission::Any,
+            format: Permission::Tokens(vec![
+                format!("pmem.format={TOKEN}"),
+                "pmem.overwrite=gpt,ext4".into(),
+            ]),
             emulate: Some(stand_in(Size::mib(2048))),
             fault: Some(Fault::Hang),
         }
@@ -108,7 +117,8 @@ mod tests {
         let line = everything().line();
         let read = Options::parse(&line, |word| panic!("{word:?} in {line}"));
         assert_eq!((read.seed, read.cycles, read.quick), (u64::MAX, 7, true));
-        assert_eq!(read.format, Format::Any);
+        assert!(read.permits.contains(TOKEN) && read.permits.overwrite.contains("ext4"));
+        assert_eq!(read.permits.standing, Standing::Nothing);
         assert!(read.run.crash && read.run.bench && !read.run.selftest);
         assert_eq!(read.fault, options::Fault::Hang);
         assert!(read.emulate.is_some());
@@ -128,7 +138,7 @@ mod tests {
         }
         .line();
         let read = Options::parse(&line, |word| panic!("{word:?} in {line}"));
-        assert_eq!(read.format, Format::Never);
+        assert_eq!(read.permits, options::Permits::default());
     }
 
     #[test]

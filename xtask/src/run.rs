@@ -2,6 +2,7 @@
 
 mod args;
 mod judgement;
+mod permit;
 mod probe;
 mod recorder;
 mod setup;

@@ -1,6 +1,7 @@
 //! Looking at a persistent range without touching it.
 
-use ownership::{Content, probe};
+use firmware::RegionId;
+use ownership::{Finding, probe};
 use plan::ZonePlacement;
 
 use crate::mem::{Access, MapError, Mapper, claim};
@@ -10,16 +11,20 @@ use crate::mem::{Access, MapError, Mapper, claim};
 /// # Errors
 ///
 /// Returns [`MapError`] if it can't be mapped.
-pub(super) fn look(mapper: &mut Mapper<'_>, zone: &ZonePlacement) -> Result<Content, MapError> {
+pub(super) fn look(
+    mapper: &mut Mapper<'_>,
+    zone: &ZonePlacement,
+    region: RegionId,
+) -> Result<Finding, MapError> {
     let mapped = mapper.map(zone.range, Access::Read)?;
     // SAFETY:
     // 1. The range is mapped until the end of this function.
     // 2. No other processor runs yet, and nothing else has it mapped for writing
     //    but the direct map, which nobody uses for it.
     let bytes = unsafe { claim::shared(mapped.start(), mapped.len_bytes()) };
-    let content = probe(bytes);
+    let finding = probe(region.0, bytes);
     // SAFETY: `bytes` has been used for the last time, and no other processor
     // runs yet.
     unsafe { mapper.unmap(mapped) };
-    Ok(content)
+    Ok(finding)
 }

@@ -4,20 +4,23 @@ use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use firmware::Domain;
-use frame::{GIANT_SIZE, PhysRange};
+use frame::{GIANT_SIZE, PhysAddr, PhysRange};
 use llfree::{
     Memory, Zone,
     media::{self, Geometry, OpenError, Opened},
 };
-use options::{Format, Options};
-use ownership::{Decision, decide};
+use options::Options;
+use ownership::{Decision, Finding, Permission, decide};
 use persist::{Adr, Eadr, Persist, WriteBack};
 use plan::{Persistent, ZonePlacement};
 use record::How;
 use spin::Mutex;
 
 use super::{
-    Allocator, OpenZone, Placement, Store, look::look, report::report_opened,
+    Allocator, OpenZone, Placement, Store,
+    look::look,
+    placement::Tables,
+    report::{report_inspected, report_opened},
     volatile::claim_tables,
 };
 use crate::{
@@ -25,7 +28,7 @@ use crate::{
         to_usize,
         tsc::{Clock, ticks},
     },
-    log::{info, warn},
+    log::warn,
     mem::{Access, Mapped, Mapper, claim},
 };
 
@@ -40,7 +43,12 @@ pub(crate) fn open_persistent(
     let mut open_zones = Vec::new();
     let mut left_alone = asked_for_in_vain(placement, options);
     for (zone, persistent) in placement.plan.persistent() {
-        match open(zone, persistent, placement.cpus, mapper, options.format) {
+        let permission = if persistent.emulated {
+            Permission::StandIn
+        } else {
+            Permission::Tokens(&options.permits)
+        };
+        match open(zone, persistent, placement.cpus, mapper, permission) {
             Ok((open, how, ticks)) => {
                 report_opened(&open, how, clock.micros(ticks));
                 open_zones.push(open);
@@ -71,7 +79,7 @@ fn open(
     persistent: &Persistent,
     cpus: usize,
     mapper: &mut Mapper<'_>,
-    permission: Format,
+    permission: Permission<'_>,
 ) -> Result<(OpenZone, Opened, u64), String> {
     if !mapper.direct().covers(zone.upper) {
         return Err(format!(
@@ -79,20 +87,22 @@ fn open(
             zone.name, zone.upper
         ));
     }
-    let content = look(mapper, zone).map_err(|error| format!("{}: {error}", zone.name))?;
-    let format = match decide(content, permission) {
-        Decision::Recover => media::Format::Never,
+    let finding = look(mapper, zone, persistent.id);
+    let finding = finding.map_err(|error| format!("{}: {error}", zone.name))?;
+    let decision = decide(&finding, permission);
+    report_inspected(zone, persistent, &finding, &decision);
+    let format = match decision {
+        Decision::Recover { .. } => media::Format::Never,
         Decision::Format => media::Format::Allowed,
         Decision::Refuse(refusal) => {
             return Err(format!("{} at {} {refusal}", zone.name, zone.range));
         }
     };
-    if format == media::Format::Never && permission != Format::Never {
-        info!(
-            "zones",
-            "{} is ours and complete: not formatted, but recovered", zone.name
-        );
-    }
+    let narrowed = narrow(zone, &finding)?;
+    let (zone, persistent) = match &narrowed {
+        Some((zone, persistent)) => (zone, persistent),
+        None => (zone, persistent),
+    };
     let mapped = mapper.map(zone.range, Access::Write);
     let mapped = mapped.map_err(|error| format!("{}: {error}", zone.name))?;
     let parts = Parts::claim(zone, persistent, &mapped, mapper);
@@ -121,6 +131,24 @@ fn open(
         store: Some(store),
     };
     Ok((open, how, passed))
+}
+
+/// Lays the zone out within the part of its range that may be ours, where that is
+/// not all of it.
+fn narrow(
+    zone: &ZonePlacement,
+    finding: &Finding,
+) -> Result<Option<(ZonePlacement, Persistent)>, String> {
+    if !finding.adopted {
+        return Ok(None);
+    }
+    let offset = |at: usize| PhysAddr(zone.range.start().0 + at as u64);
+    let part = PhysRange::between(offset(finding.place.start), offset(finding.place.end));
+    let narrowed = zone.within(part, &Tables);
+    let narrowed = narrowed
+        .map_err(|reason| format!("{}, a devdax namespace, is left alone: {reason}", zone.name))?;
+    let persistent = narrowed.persistent().copied();
+    Ok(persistent.map(|persistent| (narrowed, persistent)))
 }
 
 fn geometry(zone: &ZonePlacement, persistent: &Persistent) -> Geometry {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How much room our tables need.
-struct Tables;
+pub(super) struct Tables;
 
 impl Sizes for Tables {
     fn lower_bytes(&self, frames: usize) -> usize {

@@ -51,6 +51,9 @@ pub(super) enum Kill {
     },
     /// At the first record: the guest boots, which is all that was asked.
     AtFirstRecord,
+    /// Once the guest has said what its persistent memory holds, and before it
+    /// works on it.
+    AtPlan,
     /// At this instant.
     At(Instant),
 }
@@ -98,6 +101,9 @@ impl Recorder {
             Kill::After { crashes, delay } if matches!(record, Record::Crash(_)) => {
                 let crashes = crashes - 1;
                 self.kill = Kill::After { crashes, delay };
+            }
+            Kill::AtPlan if matches!(record, Record::Plan(_)) => {
+                self.kill = Kill::At(Instant::now());
             }
             Kill::AtFirstRecord => self.kill = Kill::At(Instant::now()),
             _ => {}

@@ -17,7 +17,7 @@ use crate::{
     tools, workspace,
 };
 
-use super::{Args, Voice, probe};
+use super::{Args, Voice, permit, probe};
 
 /// A machine and the files that it runs on.
 pub(super) struct Setup {
@@ -41,8 +41,10 @@ impl Setup {
                 make_sparse(&module.file, module.size)?;
             }
         }
-        if let Medium::Disk { image, .. } = &setup.machine.medium {
-            image::write(artifacts, &command_line(args).text(), image)?;
+        let line = command_line(args, permission(args, &setup.machine, artifacts, dir)?);
+        match &mut setup.machine.medium {
+            Medium::Disk { image, .. } => image::write(artifacts, &line.text(), image)?,
+            Medium::Direct { command_line, .. } => *command_line = line.line(),
         }
         setup.machine.engine = match args.accel {
             Accel::Tcg => Engine::Tcg,
@@ -151,12 +153,23 @@ fn make_sparse(path: &Path, size: Size) -> Result<()> {
         .with_context(|| format!("cannot make {} with {size}", path.display()))
 }
 
-fn command_line(args: &Args) -> CommandLine {
-    let format = match (&args.pmem_file, args.format) {
+/// What the guest may format.
+fn permission(
+    args: &Args,
+    machine: &Machine,
+    artifacts: &Artifacts,
+    dir: &RunDir,
+) -> Result<Permission> {
+    Ok(match (&args.pmem_file, args.format) {
         (None, _) => Permission::Blank,
         (Some(_), false) => Permission::None,
-        (Some(_), true) => Permission::Any,
-    };
+        // Nothing but the injected table is to keep the guest from writing.
+        (Some(_), true) if args.tests.unlisted => Permission::Blank,
+        (Some(_), true) => Permission::Tokens(permit::words(machine, artifacts, dir)?),
+    })
+}
+
+fn command_line(args: &Args, format: Permission) -> CommandLine {
     CommandLine {
         seed: args.seed,
         cycles: args.cycles,
@@ -175,7 +188,8 @@ fn medium(args: &Args, artifacts: &Artifacts, dir: &Path) -> Result<Medium> {
         Boot::Pvh => Medium::Direct {
             loader: artifacts.pvh.clone(),
             kernel: artifacts.kernel_elf.clone(),
-            command_line: command_line(args).line(),
+            // Until it is known what may be formatted.
+            command_line: command_line(args, Permission::None).line(),
         },
         Boot::Uefi => Medium::Disk {
             firmware: tools::firmware()?,

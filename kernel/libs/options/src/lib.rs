@@ -7,16 +7,19 @@
 //! would have been. Permission to write is the one thing that is never assumed.
 //!
 //! Words are separated by blanks, `#` comments to the end of the line, and the
-//! last of two contradicting words wins.
+//! last of two contradicting words wins. Tokens of `pmem.format=` add up.
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod permits;
 mod read;
 mod words;
 
 use core::fmt;
 
 use frame::PhysRange;
+
+pub use permits::{MOST_TOKENS, Names, Permits, Standing, Token};
 
 /// Everything that the command line decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +32,8 @@ pub struct Options {
     pub cpus: Option<u32>,
     /// Whether to run the small sizes (`quick`).
     pub quick: bool,
-    /// What may be formatted (`pmem.format=`).
-    pub format: Format,
+    /// What may be formatted (`pmem.format=`, `pmem.overwrite=`).
+    pub permits: Permits,
     /// DRAM that stands in for persistent memory (`pmem.emulate=SIZE@ADDRESS`).
     pub emulate: Option<PhysRange>,
     /// The parts of the job to do (`run=`).
@@ -48,7 +51,7 @@ impl Default for Options {
             cycles: 5,
             cpus: None,
             quick: false,
-            format: Format::Never,
+            permits: Permits::default(),
             emulate: None,
             run: Parts::ALL,
             fault: Fault::None,
@@ -87,7 +90,12 @@ impl Options {
             "quick" => self.quick = read::switch(value).ok_or_else(wrong("on, off"))?,
             "framebuffer" => self.framebuffer = read::switch(value).ok_or_else(wrong("on, off"))?,
             "pmem.format" => {
-                self.format = Format::named(value).ok_or_else(wrong("none, blank, any"))?;
+                let added = self.permits.add(value);
+                added.ok_or_else(wrong("none, blank, any, or a token"))?;
+            }
+            "pmem.overwrite" => {
+                let names = Names::named(value);
+                self.permits.overwrite = names.ok_or_else(wrong("names of marks, with commas"))?;
             }
             "pmem.emulate" => {
                 let range = read::size_at(value).ok_or_else(wrong("SIZE@ADDRESS"))?;
@@ -107,30 +115,7 @@ impl Options {
 
 /// The keys that exist.
 pub const KEYS: &str =
-    "seed, cycles, cpus, quick, framebuffer, pmem.format, pmem.emulate, run, break";
-
-/// What may be formatted. A region that is ready and ours never is: it is
-/// recovered, whatever the command line says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Nothing.
-    Never,
-    /// What is blank, or was left unfinished by us.
-    Blank,
-    /// Also what holds the content of others.
-    Any,
-}
-
-impl Format {
-    fn named(value: Option<&str>) -> Option<Self> {
-        match value? {
-            "none" => Some(Self::Never),
-            "blank" => Some(Self::Blank),
-            "any" => Some(Self::Any),
-            _ => None,
-        }
-    }
-}
+    "seed, cycles, cpus, quick, framebuffer, pmem.format, pmem.overwrite, pmem.emulate, run, break";
 
 /// The parts of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

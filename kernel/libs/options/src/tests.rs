@@ -1,10 +1,15 @@
 extern crate std;
 
-use std::{string::ToString, vec::Vec};
+use std::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use frame::{PhysAddr, PhysRange};
+use proptest::prelude::*;
 
-use super::{Complaint, Fault, Format, Options, Parts};
+use super::{Complaint, Fault, MOST_TOKENS, Options, Parts, Permits, Token};
 
 fn accepted(text: &str) -> Options {
     Options::parse(text, |complaint| panic!("{complaint}"))
@@ -19,12 +24,13 @@ fn complaints(text: &str) -> Vec<Complaint<'_>> {
 #[test]
 fn an_empty_command_line_permits_no_formatting() {
     assert_eq!(accepted(""), Options::default());
-    assert_eq!(accepted("").format, Format::Never);
+    assert_eq!(accepted("").permits, Permits::default());
+    assert!(!accepted("").permits.speaks_of(0));
 }
 
 #[test]
 fn every_option_is_read() {
-    let text = "seed=0x2a cycles=9 cpus=3 quick framebuffer=off pmem.format=blank \
+    let text = "seed=0x2a cycles=9 cpus=3 quick framebuffer=off \
                 pmem.emulate=256M@512M run=crash,selftest break=hang";
     assert_eq!(
         accepted(text),
@@ -33,7 +39,7 @@ fn every_option_is_read() {
             cycles: 9,
             cpus: Some(3),
             quick: true,
-            format: Format::Blank,
+            permits: Permits::default(),
             emulate: PhysRange::new(PhysAddr(512 << 20), 256 << 20),
             run: Parts {
                 selftest: true,
@@ -60,10 +66,48 @@ fn comments_line_ends_and_padding_are_no_words() {
 
 #[test]
 fn the_last_of_two_contradicting_words_wins() {
-    assert_eq!(
-        accepted("pmem.format=any pmem.format=none").format,
-        Format::Never
-    );
+    let text = format!("seed=1 seed=2 pmem.format={TOKEN} pmem.format=none");
+    assert_eq!(accepted(&text).seed, 2);
+    assert_eq!(accepted(&text).permits, Permits::default());
+}
+
+const TOKEN: &str = "0123456789abcdef-fedcba9876543210";
+
+#[test]
+fn a_token_is_read_as_it_is_written() {
+    let token = Token::parse(TOKEN).expect("a token");
+    assert_eq!(token.to_string(), TOKEN);
+    let permits = accepted(&format!("pmem.format={TOKEN}")).permits;
+    assert!(permits.contains(token) && permits.speaks_of(token.region));
+    assert!(!permits.speaks_of(token.digest));
+    assert!(!permits.contains(Token { digest: 0, ..token }));
+}
+
+#[test]
+fn tokens_of_several_regions_add_up_to_a_limit() {
+    let token = |region| Token { region, digest: 5 };
+    let words = |count| -> String {
+        let words = (0..count).map(|region| format!("pmem.format={} ", token(region)));
+        words.collect()
+    };
+    let most = MOST_TOKENS as u64;
+    let permits = accepted(&words(most)).permits;
+    assert!((0..most).all(|region| permits.contains(token(region))));
+    assert_eq!(complaints(&words(most + 1)).len(), 1);
+}
+
+#[test]
+fn names_of_marks_are_compared_as_a_whole() {
+    let permits = accepted("pmem.overwrite=gpt,ext4").permits;
+    for (name, is_named) in [
+        ("gpt", true),
+        ("ext4", true),
+        ("ext", false),
+        ("pt,e", false),
+    ] {
+        assert_eq!(permits.overwrite.contains(name), is_named, "{name}");
+    }
+    assert!(!accepted("").permits.overwrite.contains("gpt"));
 }
 
 #[test]
@@ -84,8 +128,13 @@ fn a_wrong_value_leaves_the_default_and_says_what_is_possible() {
         ("cpus=0", "a number from 1"),
         ("quick=maybe", "on, off"),
         ("framebuffer=2", "on, off"),
-        ("pmem.format=yes", "none, blank, any"),
-        ("pmem.format", "none, blank, any"),
+        ("pmem.format=yes", "none, blank, any, or a token"),
+        ("pmem.format", "none, blank, any, or a token"),
+        (
+            "pmem.format=0123456789abcdef-+edcba9876543210",
+            "none, blank, any, or a token",
+        ),
+        ("pmem.overwrite=", "names of marks, with commas"),
         ("pmem.emulate=1G", "SIZE@ADDRESS"),
         ("pmem.emulate=0@1G", "SIZE@ADDRESS"),
         ("pmem.emulate=M@G", "SIZE@ADDRESS"),
@@ -110,4 +159,25 @@ fn one_bad_word_does_not_spoil_the_others() {
     let text = "colour=red seed=7 cycles=many";
     assert_eq!(complaints(text).len(), 2);
     assert_eq!(Options::parse(text, |_| ()).seed, 7);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_fail(text in "\\PC*") {
+        Options::parse(&text, |complaint| drop(complaint.to_string()));
+    }
+
+    #[test]
+    fn no_value_makes_reading_fail(
+        key in prop::sample::select(std::vec!["pmem.format", "pmem.overwrite", "pmem.emulate", "seed"]),
+        value in "[0-9a-fA-F,@x+-]{0,160}",
+    ) {
+        Options::parse(&format!("{key}={value}"), |complaint| drop(complaint.to_string()));
+    }
+
+    #[test]
+    fn every_token_comes_back_as_it_was_written(region: u64, digest: u64) {
+        let token = Token { region, digest };
+        prop_assert_eq!(Token::parse(&token.to_string()), Some(token));
+    }
 }

@@ -4,7 +4,9 @@ use core::fmt::Write;
 
 use arrayvec::ArrayString;
 use firmware::{Domain, Node, RegionId};
-use frame::PhysRange;
+use frame::{FRAME_SIZE, PhysRange};
+
+use crate::{RefusedReason, Sizes, layout};
 
 /// A short name, such as `pmem0`.
 pub type Name = ArrayString<16>;
@@ -56,6 +58,32 @@ pub struct Persistent {
 }
 
 impl ZonePlacement {
+    /// Lays a persistent zone out anew in a part of its range, with the same upper
+    /// tables: a part never needs larger ones.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason if it is not persistent, if `part` is not whole frames of
+    /// its range, or if that is too small for its tables.
+    pub fn within(&self, part: PhysRange, sizes: &impl Sizes) -> Result<Self, RefusedReason> {
+        let Kind::Persistent(persistent) = self.kind else {
+            return Err(RefusedReason::NotUsable);
+        };
+        if !self.range.contains(part) || part.shrink_to(FRAME_SIZE as u64) != part {
+            return Err(RefusedReason::Misaligned);
+        }
+        let identity = (persistent.id, persistent.domain, persistent.emulated);
+        let laid_out = layout::persistent(self.name, self.node, part, identity, sizes);
+        let upper = self.upper;
+        match laid_out {
+            Ok(zone) => Ok(Self { upper, ..zone }),
+            Err(layout::TooSmall { needed }) => Err(RefusedReason::TooSmall {
+                given: part.len_bytes(),
+                needed,
+            }),
+        }
+    }
+
     /// Returns what only a persistent zone has, if it is one.
     pub const fn persistent(&self) -> Option<&Persistent> {
         match &self.kind {

@@ -14,6 +14,8 @@ pub enum Record {
     Region(Region),
     /// One persistent range, usable or not.
     Pmem(Pmem),
+    /// What one persistent range holds.
+    Inspect(Inspect),
     /// Where everything goes.
     Plan(Plan),
     /// One processor of the firmware's list.
@@ -91,6 +93,25 @@ pub struct Pmem {
     pub reason: String,
     /// `eadr`, `adr`, `emulated` or `none`.
     pub domain: String,
+}
+
+/// What one persistent range holds, looked at before it is written to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inspect {
+    /// Name of the zone that is planned there.
+    pub zone: String,
+    /// Identity of the range, in hexadecimal.
+    pub id: String,
+    /// `ours`, `unfinished`, `other_version`, `damaged`, `blank` or `foreign`.
+    pub content: String,
+    /// Names of foreign marks.
+    pub marks: Vec<String>,
+    /// Whether only the data of a devdax namespace may become ours.
+    pub adopted: bool,
+    /// What the command line would have to say to permit formatting; empty where
+    /// nothing does, or nothing has to.
+    pub permit: String,
 }
 
 /// Where everything goes.

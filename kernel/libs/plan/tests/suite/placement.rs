@@ -40,6 +40,44 @@ fn a_persistent_range_is_laid_out_in_order() {
 }
 
 #[test]
+fn a_zone_within_a_part_of_its_range_keeps_to_that_part() {
+    let machine = desktop();
+    let plan = machine.plan();
+    let zone = &plan.zones[0];
+    let part = range(4 * GIB + 2 * MIB, GIB - 8 * MIB);
+    let within = zone.within(part, &Small).expect("large enough");
+    let (outer, inner) = (zone.persistent(), within.persistent());
+    let (outer, inner) = (outer.expect("persistent"), inner.expect("persistent"));
+    assert_eq!((within.range, within.upper), (part, zone.upper));
+    assert_eq!((inner.id, inner.domain), (outer.id, outer.domain));
+    let parts = [
+        inner.superblock,
+        within.lower,
+        inner.annex,
+        within.managed,
+        inner.replica,
+    ];
+    assert!(parts.iter().all(|owned| part.contains(*owned)));
+    assert!(within.managed.frames() < zone.managed.frames());
+    assert!(within.lower.len_bytes() <= zone.lower.len_bytes());
+}
+
+#[test]
+fn a_part_that_is_not_of_the_range_or_too_small_is_refused() {
+    let plan = desktop().plan();
+    let refused = |zone: usize, start, len| {
+        let part = range(start, len);
+        plan.zones[zone].within(part, &Small).err()
+    };
+    let misaligned = Some(RefusedReason::Misaligned);
+    assert_eq!(refused(0, 4 * GIB - MIB, GIB), misaligned);
+    assert_eq!(refused(0, 4 * GIB + 512, 8 * MIB), misaligned);
+    let small = refused(0, 4 * GIB + MIB, MIB);
+    assert!(matches!(small, Some(RefusedReason::TooSmall { .. })));
+    assert_eq!(refused(1, MIB, 8 * MIB), Some(RefusedReason::NotUsable));
+}
+
+#[test]
 fn tables_have_the_size_that_the_managed_frames_need() {
     let plan = desktop().plan();
     for zone in &plan.zones {
