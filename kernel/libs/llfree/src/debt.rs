@@ -98,39 +98,48 @@ const fn shift(place: usize) -> u32 {
     }
 }
 
-/// What is owed to the word of one tree.
+/// What is owed to the word of one tree, in a word like that one, but for the tree's
+/// number above the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Owed {
-    pub(crate) tree: usize,
-    pub(crate) amount: Amount,
-}
+pub(crate) struct Owed(pub(crate) u64);
 
 impl Owed {
-    /// Returns this as the word that others read.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "16 bits"
-    )]
-    pub(crate) const fn word(self) -> u64 {
-        let whole = self.amount.whole as i16 as u16;
-        (self.tree as u64) << 32 | (whole as u64) << 16 | self.amount.frames as u64
+    /// Bits that are the number of frames.
+    const FRAMES_BITS: u32 = 16;
+    /// Bits that are the number of the tree.
+    const TREE_BITS: u32 = 32;
+
+    /// Owes this to a tree.
+    #[inline(always)]
+    pub(crate) const fn new(tree: usize, amount: Amount) -> Self {
+        Self(((tree as u64) << Self::FRAMES_BITS).wrapping_add(amount.word()))
     }
 
-    /// Returns what such a word says.
+    /// Returns the tree.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "cuts the field out")]
+    pub(crate) const fn tree(self) -> usize {
+        (self.0 >> Self::FRAMES_BITS) as u32 as usize
+    }
+
+    /// Returns what is owed to it.
+    #[inline(always)]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
-        reason = "16 bits"
+        reason = "cuts the fields out, one of which is signed"
     )]
-    pub(crate) const fn from_word(word: u64) -> Self {
-        Self {
-            tree: (word >> 32) as usize,
-            amount: Amount {
-                frames: word as u16 as usize,
-                whole: (word >> 16) as u16 as i16 as isize,
-            },
+    pub(crate) const fn amount(self) -> Amount {
+        Amount {
+            frames: self.0 as u16 as usize,
+            whole: (self.0 as i64 >> (Self::FRAMES_BITS + Self::TREE_BITS)) as isize,
         }
+    }
+
+    /// Returns what is owed after this has been paid.
+    #[inline(always)]
+    pub(crate) const fn minus(self, amount: Amount) -> Self {
+        Self(self.0.wrapping_sub(amount.word()))
     }
 }
 
@@ -169,15 +178,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_owed_to_a_tree_survives_its_word() {
-        let amount = Amount {
-            frames: 1536,
-            whole: -2,
-        };
-        let owed = Owed {
-            tree: 70_000,
-            amount,
-        };
-        assert_eq!(Owed::from_word(owed.word()), owed);
+    fn what_is_owed_to_a_tree_is_what_was_not_paid() {
+        let of = |frames, whole| Amount { frames, whole };
+        let owed = Owed::new(70_000, of(1536, -2));
+        assert_eq!((owed.tree(), owed.amount()), (70_000, of(1536, -2)));
+        let rest = owed.minus(of(1536, 1));
+        assert_eq!((rest.tree(), rest.amount()), (70_000, of(0, -3)));
     }
 }

@@ -63,13 +63,65 @@ impl<'a> Entry<'a> {
         Seen(self.quad.load(persist))
     }
 
+    /// Returns what the entry was when its word was read.
+    #[inline(always)]
+    pub(crate) fn seen(self, seen: Seen) -> u16 {
+        self.part_of(seen.0)
+    }
+
     /// Adds frames to a count that they are missing from. Returns what it was, or
     /// leaves it and returns it as the error if it is no such count.
     #[inline(always)]
     pub(crate) fn add(self, persist: &impl Persist, frames: u16, most: u16) -> Result<u16, u16> {
-        self.update(persist, |old: u16| {
-            old.checked_add(frames).filter(|&new| new <= most)
-        })
+        let step = |old: u16| old <= most && frames <= most - old;
+        let change = u64::from(frames) << self.shift;
+        self.shift_from(persist, self.peek(persist), step, |quad| quad + change)
+    }
+
+    /// Subtracts frames from a count, of at most `most`, that has so many; for one
+    /// who has read the entry already. Returns the same.
+    #[inline(always)]
+    pub(crate) fn take_from(
+        self,
+        persist: &impl Persist,
+        seen: Seen,
+        frames: u16,
+        most: u16,
+    ) -> Result<u16, u16> {
+        // States are larger than any count, so one test of the upper end excludes them.
+        let step = |old: u16| frames <= old && old <= most;
+        let change = u64::from(frames) << self.shift;
+        self.shift_from(persist, seen, step, |quad| quad - change)
+    }
+
+    /// The same, if the word has not changed; returns whether that is done.
+    #[inline(always)]
+    pub(crate) fn take_seen(
+        self,
+        persist: &impl Persist,
+        seen: Seen,
+        frames: u16,
+        most: u16,
+    ) -> bool {
+        let (old, Seen(quad)) = (self.seen(seen), seen);
+        let new = quad.wrapping_sub(u64::from(frames) << self.shift);
+        frames <= old && old <= most && self.quad.replace(persist, quad, new).is_ok()
+    }
+
+    /// Changes the whole word by a sum that stays within this entry, if that is fit.
+    #[inline(always)]
+    fn shift_from(
+        self,
+        persist: &impl Persist,
+        seen: Seen,
+        is_fit: impl Fn(u16) -> bool,
+        change: impl Fn(u64) -> u64,
+    ) -> Result<u16, u16> {
+        let step = |quad: u64| is_fit(self.part_of(quad)).then(|| change(quad));
+        match self.quad.update_from(persist, seen.0, step) {
+            Ok(quad) => Ok(self.part_of(quad)),
+            Err(quad) => Err(self.part_of(quad)),
+        }
     }
 
     /// Starts to make the entry durable.
@@ -130,10 +182,12 @@ impl<'a> Entry<'a> {
         from: u16,
         to: u16,
     ) -> Result<(), [u16; 2]> {
-        let ones = span.ones() << self.shift;
+        let ones = span.ones();
         let (mask, from, to) = (ones * 0xffff, ones * u64::from(from), ones * u64::from(to));
+        // What differs between the two, so that nothing has to be cut out first.
+        let change = (from ^ to) << self.shift;
         let replaced = self.quad.update_from(persist, seen.0, |quad| {
-            (quad & mask == from).then_some(quad & !mask | to)
+            (quad >> self.shift & mask == from).then_some(quad ^ change)
         });
         match replaced {
             Ok(_) => Ok(()),

@@ -82,11 +82,11 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     pub(crate) fn out_of_reach(&self, cpu: usize) -> usize {
         let persist = &self.persist;
         let held = self.slot(cpu).map_or(0, |slot| slot.held(persist));
-        let owed = Owed::from_word(self.lines[cpu][line::OWED].load(persist));
+        let owed = Owed(self.lines[cpu][line::OWED].load(persist));
         let owing = self.lines[cpu][line::OWING].load(persist);
         #[expect(clippy::cast_possible_truncation, reason = "a number of frames")]
         let owing = owing as usize;
-        held + owed.amount.frames + owing
+        held + owed.amount().frames + owing
     }
 
     /// Returns how a huge frame is allocated, or `None` beyond the last one.

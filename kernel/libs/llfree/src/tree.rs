@@ -105,8 +105,17 @@ pub(crate) struct Amount {
 impl Amount {
     #[inline(always)]
     #[expect(clippy::cast_sign_loss, reason = "two's complement, added wrapping")]
-    const fn word(self) -> u64 {
+    pub(crate) const fn word(self) -> u64 {
         (self.whole as u64) << WHOLE_SHIFT | self.frames as u64
+    }
+
+    /// Returns the same with some more entirely free huge frames.
+    #[inline(always)]
+    pub(crate) const fn and_whole(self, more: isize) -> Self {
+        Self {
+            frames: self.frames,
+            whole: self.whole + more,
+        }
     }
 }
 
@@ -188,15 +197,26 @@ impl<'m> Trees<'m> {
     /// whether there was enough.
     #[inline(always)]
     pub(crate) fn take(self, persist: &impl Persist, tree: usize, amount: Amount) -> bool {
+        self.take_from(persist, tree, self.read(persist, tree), amount, 0)
+    }
+
+    /// The same for one who has read the tree's word already, and thinks that this
+    /// will break so many entirely free huge frames besides.
+    #[inline(always)]
+    pub(crate) fn take_from(
+        self,
+        persist: &impl Persist,
+        tree: usize,
+        seen: Tree,
+        amount: Amount,
+        broken: isize,
+    ) -> bool {
         let Some(word) = self.words.get(tree) else {
             return false;
         };
-        let step = |old: u64| {
-            Tree(old)
-                .holds(amount)
-                .then(|| old.wrapping_sub(amount.word()))
-        };
-        word.update(persist, step).is_ok()
+        let all = amount.and_whole(broken).word();
+        let step = |old: u64| Tree(old).holds(amount).then(|| old.wrapping_sub(all));
+        word.update_from(persist, seen.0, step).is_ok()
     }
 
     /// Subtracts up to this many frames, and the change of the number of entirely

@@ -168,9 +168,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
                 whole += isize::from(counted == Shape::<WORDS, TREE>::HUGE_FRAMES);
             }
             let owed = (self.lines.iter())
-                .map(|line| Owed::from_word(line[line::OWED].load(&self.persist)))
-                .filter(|owed| owed.tree == tree);
-            for Owed { amount, .. } in owed {
+                .map(|line| Owed(line[line::OWED].load(&self.persist)))
+                .filter(|owed| owed.tree() == tree);
+            for amount in owed.map(Owed::amount) {
                 // Frames of the entries that the tree does not know of yet.
                 free = free.saturating_sub(amount.frames);
                 whole -= amount.whole;

@@ -52,8 +52,11 @@ pub(crate) mod line {
     pub(crate) const OWING: usize = 7;
 }
 
-/// Trees to compare, where none is good.
-const ENOUGH_TREES: usize = 64;
+/// Trees to compare, where none is good: at most, and at least. In between, it is one
+/// for each few blocks that a tree will last for.
+const ENOUGH_TREES: core::ops::RangeInclusive<usize> = 8..=64;
+/// How few.
+const BLOCKS_PER_TREE: usize = 4;
 
 /// Whether processors take whole rows at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -250,6 +253,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     pub(crate) fn best_tree(&self, start: usize, order: u8) -> Option<usize> {
         let need = Self::amount(order);
         let mut best = None;
+        let enough = (Self::TREE_FRAMES >> order) / BLOCKS_PER_TREE;
+        let enough = enough.clamp(*ENOUGH_TREES.start(), *ENOUGH_TREES.end());
         let mut looked_at = 0;
         for tree in self.trees.promising(&self.persist, order, start) {
             let word = self.trees.read(&self.persist, tree);
@@ -271,7 +276,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                     looked_at += 1;
                 }
             }
-            if looked_at == ENOUGH_TREES {
+            if looked_at == enough {
                 break;
             }
         }

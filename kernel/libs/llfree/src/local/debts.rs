@@ -6,7 +6,7 @@ use super::Local;
 use crate::debt::{Debt, Owed};
 use crate::lower::Lower;
 use crate::shape::{Shape, WORD_FRAMES};
-use crate::tree::Amount;
+use crate::tree::{Amount, Tree};
 use crate::zone::{Zone, line};
 
 /// The share of the zone's frames that a processor may owe.
@@ -23,7 +23,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return;
         };
         let tree = huge / TREE;
-        if !self.may_hold || self.is_scarce(tree) {
+        if !self.may_hold || Self::is_scarce(self.trees.read(persist, tree)) {
             return zone.give_counts(tree, entry, u32::from(frames));
         }
         let mut debt = self.debts.at_place_of(persist, huge);
@@ -43,52 +43,72 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     }
 
     /// Adds to a tree's word what its entries have already: later.
-    pub(super) fn owe_tree(&mut self, tree: usize, amount: Amount) {
-        if !self.may_hold || self.is_scarce(tree) {
+    pub(super) fn owe_tree(&mut self, tree: usize, seen: Tree, amount: Amount) {
+        if !self.may_hold || Self::is_scarce(seen) {
             return self.trees.give(&self.zone.persist, tree, amount);
         }
-        if self.owed.tree != tree {
+        if self.owed().tree() != tree {
             self.pay_tree();
         }
-        let sum = self.owed.amount + amount;
-        self.set_owed(Owed { tree, amount: sum });
+        let sum = self.owed().amount() + amount;
+        self.set_owed(Owed::new(tree, sum));
         if sum.frames > WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES {
             self.pay_tree();
         }
     }
 
-    /// Subtracts from a tree's word what is about to be taken from its entries:
-    /// from what is owed to it, if that is enough.
-    #[inline]
-    pub(super) fn take_tree(&mut self, tree: usize, amount: Amount) -> bool {
-        let owed = self.owed.amount;
-        let is_whole = amount.whole <= 0 || owed.whole >= amount.whole;
-        let is_enough = owed.frames >= amount.frames && is_whole;
-        if self.owed.tree == tree && is_enough {
-            let amount = owed - amount;
-            self.set_owed(Owed { tree, amount });
+    /// Subtracts from a tree's word, which has just been read, what is about to be
+    /// taken from its entries: from what is owed to it, if that is enough. That will
+    /// break so many entirely free huge frames besides, it is thought.
+    #[inline(always)]
+    pub(super) fn take_tree(
+        &mut self,
+        tree: usize,
+        seen: Tree,
+        amount: Amount,
+        broken: isize,
+    ) -> bool {
+        let owed = self.owed();
+        let Amount { frames, whole } = owed.amount();
+        let is_whole = amount.whole <= 0 || whole >= amount.whole;
+        if frames >= amount.frames && is_whole && owed.tree() == tree {
+            self.set_owed(owed.minus(amount.and_whole(broken)));
+            return true;
+        }
+        if self.may_hold
+            && amount.frames >= WORD_FRAMES
+            && self.take_tree_ahead(tree, seen, amount.and_whole(broken))
+        {
             return true;
         }
         let persist = &self.zone.persist;
-        if self.may_hold && amount.frames >= WORD_FRAMES && !self.is_scarce(tree) {
-            let whole = if amount.whole > 0 { WHOLE_AHEAD } else { 0 };
-            let ahead = Amount {
-                frames: WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES,
-                whole: whole.cast_signed(),
-            };
-            if self.trees.take(persist, tree, ahead) {
-                self.owe_tree(tree, ahead - amount);
-                return true;
-            }
+        self.trees.take_from(persist, tree, seen, amount, broken)
+    }
+
+    /// Takes more than this at once, where there is plenty, and owes the rest.
+    #[inline(never)]
+    fn take_tree_ahead(&mut self, tree: usize, seen: Tree, amount: Amount) -> bool {
+        if Self::is_scarce(seen) {
+            return false;
         }
-        self.trees.take(persist, tree, amount)
+        let whole = if amount.whole > 0 { WHOLE_AHEAD } else { 0 };
+        let ahead = Amount {
+            frames: WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES,
+            whole: whole.cast_signed(),
+        };
+        let persist = &self.zone.persist;
+        let is_taken = self.trees.take_from(persist, tree, seen, ahead, 0);
+        if is_taken {
+            self.owe_tree(tree, seen, ahead - amount);
+        }
+        is_taken
     }
 
     /// Adds to a tree's word what was taken for nothing, with all that is owed to it:
     /// now, since later it would look like something that was freed.
     #[cold]
     pub(super) fn untake_tree(&mut self, tree: usize, amount: Amount) {
-        if self.owed.tree == tree {
+        if self.owed().tree() == tree {
             self.pay_tree();
         }
         self.trees.give(&self.zone.persist, tree, amount);
@@ -96,20 +116,20 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
 
     /// Whether a tree has so little left that everybody has to see it.
     #[inline(always)]
-    fn is_scarce(&self, tree: usize) -> bool {
-        let free = self.trees.read(&self.zone.persist, tree).free();
-        free < Zone::<P, WORDS, TREE>::TREE_FRAMES / 8
+    const fn is_scarce(tree: Tree) -> bool {
+        tree.free() < Zone::<P, WORDS, TREE>::TREE_FRAMES / 8
     }
 
     /// Settles all debts; returns how many frames that were.
     pub(super) fn pay_all(&mut self) -> usize {
-        let all = self.owing + self.owed.amount.frames;
-        if self.owing > 0 {
+        let tree = self.pay_tree();
+        let entries = self.owing;
+        if entries > 0 {
             let (debts, zone) = (self.debts, self.zone);
             debts.iter(&zone.persist).for_each(|debt| self.pay(debt));
+            self.pay_tree();
         }
-        self.pay_tree();
-        all
+        tree + entries
     }
 
     /// Settles the debt to one entry; the tree's follows.
@@ -125,16 +145,21 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             let frames = usize::from(debt.frames);
             self.set_owing(self.owing - frames);
             let whole = self.lower.give_count(persist, entry, debt.frames);
-            self.owe_tree(debt.huge / TREE, Amount { frames, whole });
+            let tree = debt.huge / TREE;
+            let seen = self.trees.read(persist, tree);
+            self.owe_tree(tree, seen, Amount { frames, whole });
         }
     }
 
-    fn pay_tree(&mut self) {
-        let Owed { tree, amount } = self.owed;
+    /// Settles the debt to one tree; returns how many frames that were.
+    fn pay_tree(&mut self) -> usize {
+        let owed = self.owed();
+        let amount = owed.amount();
         if amount != Amount::default() {
             self.set_owed(Owed::default());
-            self.trees.give(&self.zone.persist, tree, amount);
+            self.trees.give(&self.zone.persist, owed.tree(), amount);
         }
+        amount.frames
     }
 
     fn set_owing(&mut self, frames: usize) {
@@ -142,8 +167,14 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         self.line[line::OWING].store(&self.zone.persist, frames as u64);
     }
 
+    /// What the processor owes to a tree is only in its line.
+    #[inline(always)]
+    fn owed(&self) -> Owed {
+        Owed(self.line[line::OWED].load(&self.zone.persist))
+    }
+
+    #[inline(always)]
     fn set_owed(&mut self, owed: Owed) {
-        self.owed = owed;
-        self.line[line::OWED].store(&self.zone.persist, owed.word());
+        self.line[line::OWED].store(&self.zone.persist, owed.0);
     }
 }

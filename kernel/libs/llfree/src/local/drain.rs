@@ -31,12 +31,23 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     }
 
     /// Gives back what the handle holds if another processor has asked for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn heed_requests(&mut self) {
-        if self.line[line::WANTED].load(&self.zone.persist) != 0 {
-            self.line[line::WANTED].store(&self.zone.persist, 0);
-            self.give_back();
+        if self.is_wanted() {
+            self.heed();
         }
+    }
+
+    /// Whether another processor has asked for what the handle holds.
+    #[inline(always)]
+    pub(super) fn is_wanted(&self) -> bool {
+        self.line[line::WANTED].load(&self.zone.persist) != 0
+    }
+
+    #[cold]
+    fn heed(&mut self) {
+        self.line[line::WANTED].store(&self.zone.persist, 0);
+        self.give_back();
     }
 
     /// Asks the other processors to give back what they hold; returns how many

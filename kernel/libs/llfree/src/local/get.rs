@@ -2,59 +2,70 @@
 //!
 //! A held row first, then a new row of the tree in use, then the best other tree,
 //! then any. Blocks that are not less than a row, and handles that hold none, go
-//! without the row.
+//! without the row: see `direct`.
 
 use frame::{FrameId, Order};
 use persist::Persist;
 
-use super::place::Place;
+use super::place::{PARTS, Place};
 use super::{Held, Local};
 use crate::error::GetError;
-use crate::lower::Lower;
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::WORD_FRAMES;
 use crate::slot::{Bits, Side};
-use crate::tree::Amount;
 use crate::zone::Zone;
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
     /// Takes a block in any way there is.
+    ///
+    /// Each kind of block has code of its own, in which most of what the order
+    /// decides is decided when it is compiled.
     #[inline(never)]
     pub(super) fn get_slowly(&mut self, order: Order) -> Option<FrameId> {
-        if order > Zone::<P, WORDS, TREE>::MAX_ORDER {
-            return None;
+        let huge = Zone::<P, WORDS, TREE>::HUGE_ORDER.exponent();
+        match order.exponent() {
+            order if order < WORD_ORDER && self.may_hold => self.get_of_row(order),
+            0 => self.get_frame(),
+            order if order < huge => self.get_part(order),
+            order if order == huge => self.get_huge(),
+            _ if order == Zone::<P, WORDS, TREE>::MAX_ORDER => self.get_pair(),
+            _ => None,
         }
+    }
+
+    /// Takes a block out of a held row, or else with a new one.
+    #[inline(never)]
+    fn get_of_row(&mut self, order: u8) -> Option<FrameId> {
         self.heed_requests();
-        let exponent = order.exponent();
-        if exponent < WORD_ORDER
-            && self.may_hold
-            && let Some(frame) = self.take_held(exponent)
-        {
+        if let Some(frame) = self.take_held(order) {
             return Some(frame);
         }
-        let kind = Self::kind(order);
-        let Place { tree, near, .. } = self.places[kind];
-        if !self
-            .trees
-            .read(&self.zone.persist, tree)
-            .has_failed(exponent)
-            && let Some(frame) = self.take_in(tree, near, exponent)
+        let Place { tree, near, .. } = self.places[PARTS];
+        let seen = self.trees.read(&self.zone.persist, tree);
+        if !seen.has_failed(order)
+            && let Some(frame) = self.take_in(tree, near, order)
         {
-            self.places[kind].near = frame.0;
+            self.places[PARTS].near = frame.0;
             return Some(frame);
         }
-        let found = self.get_elsewhere(kind, exponent);
+        self.get_anywhere(order)
+    }
+
+    /// Takes a block out of any tree, if need be with what we hold ourselves.
+    #[cold]
+    pub(super) fn get_anywhere(&mut self, order: u8) -> Option<FrameId> {
+        self.heed_requests();
+        let found = self.get_elsewhere(order);
         if found.is_some() || self.give_back() == 0 {
             return found;
         }
-        // What was missing may have been in our own hands.
-        self.get_elsewhere(kind, exponent)
+        self.get_elsewhere(order)
     }
 
     /// Searches the trees that may have such a block, the best ones first.
     #[cold]
-    fn get_elsewhere(&mut self, kind: usize, order: u8) -> Option<FrameId> {
-        let zone = self.zone;
+    fn get_elsewhere(&mut self, order: u8) -> Option<FrameId> {
+        let (zone, kind) = (self.zone, Self::kind(order));
         let mut start = self.places[kind].tree;
         // Each round rules a tree out. One that has the block, but in frames that
         // somebody else is promised, stays; so there is a last round.
@@ -87,30 +98,6 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
             }
         }
         self.take_directly(tree, near, order)
-    }
-
-    /// Takes a block out of one tree, from the shared tables, searching from the
-    /// frame `near` in it.
-    #[inline]
-    fn take_directly(&mut self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
-        let (lower, persist) = (self.lower, &self.zone.persist);
-        let amount = Zone::<P, WORDS, TREE>::amount(order);
-        let seen = lower.peek(persist, near);
-        if !self.take_tree(tree, amount) {
-            return None;
-        }
-        let mut whole = 0;
-        let found = match Lower::<WORDS, TREE>::span(order) {
-            Some(span) => lower.get_whole(persist, near, seen, span),
-            None => lower.get_part(persist, near, seen, order, &mut whole),
-        };
-        if found.is_none() {
-            whole += amount.whole;
-            self.untake_tree(tree, Amount { whole, ..amount });
-        } else if whole != 0 {
-            self.owe_tree(tree, Amount { frames: 0, whole });
-        }
-        found
     }
 
     /// Takes a block out of the held rows. An empty front is replaced by the back.

@@ -5,6 +5,7 @@
 //! modules below, which the fast paths call once in a row or so.
 
 mod debts;
+mod direct;
 mod drain;
 mod get;
 mod held;
@@ -21,7 +22,7 @@ use self::held::Held;
 use self::place::{Freed, Place};
 use self::sync::Pending;
 use crate::cell::Cell;
-use crate::debt::{Debts, Owed};
+use crate::debt::Debts;
 use crate::error::{GetError, PutError};
 use crate::layout::LINE_CELLS;
 use crate::lower::Lower;
@@ -86,7 +87,6 @@ pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize =
     debts: Debts<'m>,
     /// Frames that the debts sum up to.
     owing: usize,
-    owed: Owed,
     double_frees: DoubleFrees,
     pending: Pending,
     /// Makes the handle `!Sync`, also for those who only have a reference.
@@ -119,7 +119,6 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             freed: Freed::default(),
             debts: zone.debts(cpu),
             owing: 0,
-            owed: Owed::default(),
             double_frees: DoubleFrees::default(),
             pending: Pending::nothing(),
             not_sync: PhantomData,

@@ -51,8 +51,8 @@ const MOVE_AFTER: u32 = 4;
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
     /// Returns which place serves an order.
     #[inline(always)]
-    pub(super) fn kind(order: Order) -> usize {
-        usize::from(order.exponent() >= Shape::<WORDS, TREE>::HUGE_ORDER)
+    pub(super) fn kind(order: u8) -> usize {
+        usize::from(order >= Shape::<WORDS, TREE>::HUGE_ORDER)
     }
 
     /// Takes from this place from now on, and reserves its tree unless somebody
@@ -92,7 +92,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return;
         }
         self.freed.times += 1;
-        if self.freed.times >= MOVE_AFTER && Self::kind(order) == PARTS {
+        if self.freed.times >= MOVE_AFTER && Self::kind(order.exponent()) == PARTS {
             self.freed.times = 0;
             if !self.trees.read(&self.zone.persist, tree).in_use() {
                 let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);

@@ -24,7 +24,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         self.heed_requests();
         self.zone.check_put(frame, order)?;
         if self.may_hold {
-            if Self::kind(order) == PARTS {
+            if Self::kind(order.exponent()) == PARTS {
                 self.check_held(frame, order)?;
             }
             if order.exponent() < WORD_ORDER && self.put_held(frame, order) {
@@ -65,7 +65,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         outcome.map(|()| {
             self.clear_later(huge, span.len());
             let amount = Zone::<P, WORDS, TREE>::amount(order.exponent());
-            self.owe_tree(huge / TREE, amount);
+            let tree = huge / TREE;
+            self.owe_tree(tree, self.trees.read(persist, tree), amount);
         })
     }
 

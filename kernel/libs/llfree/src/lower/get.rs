@@ -15,30 +15,73 @@ use crate::hint::Ones;
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
-/// What an entry and a word of its bitfield were when they were read.
+/// A huge frame where a search begins, and what it was when it was read.
 #[derive(Clone, Copy)]
-pub(crate) struct Peek {
-    entry: Seen,
+pub(crate) struct Peek<'m, const WORDS: usize> {
+    huge: usize,
+    entry: Entry<'m>,
+    quad: Seen,
+    field: &'m [Cell; WORDS],
+    /// Which word of the bitfield comes first, and what it was.
+    index: usize,
     word: u64,
 }
 
-/// Where in a huge frame a search begins, and what is known of that place.
-#[derive(Clone, Copy, Default)]
-struct Start {
-    word: usize,
-    seen: Option<Peek>,
+impl<'m, const WORDS: usize> Peek<'m, WORDS> {
+    /// What the entry was.
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> u16 {
+        self.entry.seen(self.quad)
+    }
 }
 
-impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
-    /// Reads what a search near a frame would read first, before the tree's count
-    /// is taken.
+impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
+    /// Reads what a search near a frame needs first, before the tree's count is taken.
     #[inline(always)]
-    pub(crate) fn peek(&self, persist: &impl Persist, near: usize) -> Option<Peek> {
+    pub(crate) fn peek(&self, persist: &impl Persist, near: usize) -> Option<Peek<'m, WORDS>> {
         let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let index = near / WORD_FRAMES % WORDS;
+        let entry = self.entry(huge)?;
+        let field = self.field(huge)?;
         Some(Peek {
-            entry: self.entry(huge)?.peek(persist),
-            word: self.field(huge)?[near / WORD_FRAMES % WORDS].load(persist),
+            huge,
+            entry,
+            quad: entry.peek(persist),
+            field,
+            index,
+            word: field[index].load(persist),
         })
+    }
+
+    /// Takes the count of a block where [`Self::peek`] has looked, if nothing has
+    /// changed there since; returns whether that is so.
+    #[inline(always)]
+    pub(crate) fn take_near(
+        &self,
+        persist: &impl Persist,
+        peek: Peek<'m, WORDS>,
+        order: u8,
+    ) -> bool {
+        (peek.entry).take_seen(persist, peek.quad, 1 << order, Self::FREE)
+    }
+
+    /// Takes the block, of not more than one word, out of the very word where
+    /// [`Self::peek`] has looked, on the same condition.
+    #[inline(always)]
+    pub(crate) fn set_near(
+        &self,
+        persist: &impl Persist,
+        peek: Peek<'m, WORDS>,
+        order: u8,
+    ) -> Option<FrameId> {
+        let word = &peek.field[peek.index];
+        let bit = first_free(peek.word, order)?;
+        let set = word.replace(persist, peek.word, taken(peek.word, run(bit, order)));
+        set.ok()?;
+        // PERSIST: the bits before the caller's first use of the memory.
+        persist_now(persist, word);
+        let offset = peek.index * WORD_FRAMES + bit as usize;
+        Some(Self::frame_at(peek.huge, offset))
     }
 
     /// Takes a part of a huge frame out of a tree, starting the search at `near`,
@@ -46,26 +89,33 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     ///
     /// Adds to `whole` by how much the number of entirely free huge frames
     /// changed, also if nothing was found.
-    #[inline]
     pub(crate) fn get_part(
         &self,
         persist: &impl Persist,
         near: usize,
-        seen: Option<Peek>,
         order: u8,
         whole: &mut isize,
     ) -> Option<FrameId> {
-        let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let word = near / WORD_FRAMES % WORDS;
-        let start = Start { word, seen };
-        match self.get_in_huge(persist, huge, start, order, whole) {
-            Some(frame) => Some(frame),
-            None => self.get_part_elsewhere(persist, huge, order, whole),
-        }
+        let peek = self.peek(persist, near)?;
+        let found = self.get_in_huge(persist, peek, order, whole);
+        found.or_else(|| self.get_part_elsewhere(persist, peek.huge, order, whole))
+    }
+
+    /// The same for a block of not more than one word, of which the huge frame's
+    /// count has been taken too.
+    pub(crate) fn get_counted_part(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        order: u8,
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let peek = self.peek(persist, near)?;
+        let found = self.get_counted(persist, peek, order, whole);
+        found.or_else(|| self.get_part_elsewhere(persist, peek.huge, order, whole))
     }
 
     /// Searches the rest of the tree.
-    #[cold]
     fn get_part_elsewhere(
         &self,
         persist: &impl Persist,
@@ -75,9 +125,11 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     ) -> Option<FrameId> {
         let mut others = self.promising(persist, near, order);
         others.find_map(|huge| {
-            self.has_run(persist, huge, order)
-                .then(|| self.get_in_huge(persist, huge, Start::default(), order, whole))
-                .flatten()
+            if !self.has_run(persist, huge, order) {
+                return None;
+            }
+            let peek = self.peek(persist, huge * Shape::<WORDS, TREE>::HUGE_FRAMES)?;
+            self.get_in_huge(persist, peek, order, whole)
         })
     }
 
@@ -138,40 +190,41 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     }
 
     /// Takes a part of one huge frame.
-    #[inline]
     fn get_in_huge(
         &self,
         persist: &impl Persist,
-        huge: usize,
-        start: Start,
+        peek: Peek<'m, WORDS>,
         order: u8,
         whole: &mut isize,
     ) -> Option<FrameId> {
-        let entry = self.entry(huge)?;
-        let field = self.field(huge)?;
-        if order > WORD_ORDER
-            && let Some(offset) = self.get_first_words(persist, entry, field, order)
-        {
-            *whole -= 1;
-            return Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset));
-        }
-        let seen = start
-            .seen
-            .map_or_else(|| entry.peek(persist), |seen| seen.entry);
-        let old = take_count(persist, entry, seen, 1 << order, Self::FREE)?;
-        let found = if order <= WORD_ORDER {
-            set_run(persist, field, start, order)
-        } else {
-            set_words(persist, field, order)
-        };
-        *whole -= isize::from(old == Self::FREE);
-        match found {
-            Some(offset) => Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset)),
-            None => {
-                *whole += self.give_count(persist, entry, 1 << order);
-                None
+        if order > WORD_ORDER && peek.entry() == Self::FREE {
+            let found = self.get_first_words(persist, peek, order, whole);
+            if found.is_some() {
+                return found;
             }
         }
+        let old = (peek.entry).take_from(persist, peek.quad, 1 << order, Self::FREE);
+        *whole -= isize::from(old.ok()? == Self::FREE);
+        self.get_counted(persist, peek, order, whole)
+    }
+
+    /// Takes a part of one huge frame, whose count has been taken.
+    fn get_counted(
+        &self,
+        persist: &impl Persist,
+        peek: Peek<'m, WORDS>,
+        order: u8,
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let found = if order <= WORD_ORDER {
+            set_run(persist, peek, order)
+        } else {
+            set_words(persist, peek.field, order)
+        };
+        if found.is_none() {
+            *whole += self.give_count(persist, peek.entry, 1 << order);
+        }
+        found.map(|offset| Self::frame_at(peek.huge, offset))
     }
 
     /// Takes the first words of a huge frame that is entirely free.
@@ -182,20 +235,27 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     fn get_first_words(
         &self,
         persist: &impl Persist,
-        entry: Entry<'_>,
-        field: &[Cell; WORDS],
+        peek: Peek<'m, WORDS>,
         order: u8,
-    ) -> Option<usize> {
-        let alone = |count: u16| (count == Self::FREE).then_some(0);
-        entry.update(persist, alone).ok()?;
-        let group = &field[..1 << (order - WORD_ORDER)];
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let all = (peek.entry).take_from(persist, peek.quad, Self::FREE, Self::FREE);
+        all.ok()?;
+        *whole -= 1;
+        let group = &peek.field[..1 << (order - WORD_ORDER)];
         for word in group {
             word.store(persist, taken(0, u64::MAX));
         }
-        // PERSIST: all words lie in one line; as in `set_run`.
+        // PERSIST: all words lie in one line; as in `set_run_in`.
         persist_now(persist, group);
-        self.give_count(persist, entry, Self::FREE - (1 << order));
-        Some(0)
+        self.give_count(persist, peek.entry, Self::FREE - (1 << order));
+        Some(Self::frame_at(peek.huge, 0))
+    }
+
+    /// Returns a frame by its offset in a huge frame.
+    #[inline(always)]
+    pub(crate) const fn frame_at(huge: usize, offset: usize) -> FrameId {
+        FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES + offset)
     }
 
     /// Returns whether a huge frame had an aligned free run just now. Only
@@ -229,29 +289,37 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         }
     }
 
+    /// Returns the huge frame after `near`, if a block of this span in the same tree
+    /// could start there, with its entry: most often it is free too.
+    #[inline(always)]
+    pub(crate) fn peek_next(
+        &self,
+        persist: &impl Persist,
+        near: usize,
+        span: Span,
+    ) -> Option<(usize, Entry<'m>, Seen)> {
+        let near = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let next = near + span.len();
+        let entry = self.entry(next)?;
+        let is_fit = next / TREE == near / TREE && next.is_multiple_of(span.len());
+        is_fit.then(|| (next, entry, entry.peek(persist)))
+    }
+
     /// Takes whole huge frames out of the tree of `near`, starting the search
     /// there. The tree's count has been taken.
     pub(crate) fn get_whole(
         &self,
         persist: &impl Persist,
         near: usize,
-        seen: Option<Peek>,
         span: Span,
     ) -> Option<FrameId> {
         let near = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let seen = seen.map(|seen| seen.entry);
-        // Most often the next one, whose entry is in the same word, is free too.
-        let next = near + span.len();
-        let is_near = !next.is_multiple_of(QUAD)
-            && next / TREE == near / TREE
-            && next.is_multiple_of(span.len());
-        let huge = if is_near && self.claim_whole(persist, next, seen, span) {
-            next
-        } else {
-            let mut blocks = self.whole_blocks(persist, near, span);
-            blocks.find(|&huge| self.claim_whole(persist, huge, None, span))?
-        };
-        Some(FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES))
+        let mut blocks = self.whole_blocks(persist, near, span);
+        let huge = blocks.find(|&huge| {
+            let entry = self.entry(huge);
+            entry.is_some_and(|entry| self.claim_whole(persist, entry, entry.peek(persist), span))
+        })?;
+        Some(Self::frame_at(huge, 0))
     }
 
     /// Returns where blocks of whole huge frames are free in the tree of `near`.
@@ -270,18 +338,15 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         })
     }
 
+    /// Takes huge frames whose entries have just been read.
     #[inline(always)]
-    fn claim_whole(
+    pub(crate) fn claim_whole(
         &self,
         persist: &impl Persist,
-        huge: usize,
-        seen: Option<Seen>,
+        entry: Entry<'_>,
+        seen: Seen,
         span: Span,
     ) -> bool {
-        let Some(entry) = self.entry(huge) else {
-            return false;
-        };
-        let seen = seen.unwrap_or_else(|| entry.peek(persist));
         let claimed = entry.exchange_from(persist, seen, span, Self::FREE, entry::HUGE);
         if claimed.is_ok() {
             // PERSIST: the entry before the caller's first use of the memory.
@@ -304,11 +369,9 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             return false;
         };
         let seen = entry.peek(persist);
-        let Some(old) = take_count(persist, entry, seen, 1 << order, Self::FREE) else {
-            return false;
-        };
-        if old == Self::FREE {
-            *whole -= 1;
+        match entry.take_from(persist, seen, 1 << order, Self::FREE) {
+            Ok(old) => *whole -= isize::from(old == Self::FREE),
+            Err(_) => return false,
         }
         let taken = if order <= WORD_ORDER {
             set_run_at(persist, field, frame, order)
@@ -324,48 +387,39 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     /// Takes these very huge frames. The tree's count has been taken.
     pub(crate) fn get_whole_at(&self, persist: &impl Persist, frame: FrameId, span: Span) -> bool {
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        self.claim_whole(persist, huge, None, span)
+        let entry = self.entry(huge);
+        entry.is_some_and(|entry| self.claim_whole(persist, entry, entry.peek(persist), span))
     }
-}
-
-/// Subtracts from a count that is large enough; returns what it was.
-#[inline(always)]
-fn take_count(
-    persist: &impl Persist,
-    entry: Entry<'_>,
-    seen: Seen,
-    frames: u16,
-    most: u16,
-) -> Option<u16> {
-    // States are larger than any count, so one test of the upper end excludes them.
-    let step = |old: u16| (frames <= old && old <= most).then(|| old - frames);
-    entry.update_from(persist, seen, step).ok()
 }
 
 /// Sets an aligned run of clear bits inside one word; returns its first frame's
 /// offset in the huge frame.
-#[inline(always)]
 fn set_run<const WORDS: usize>(
     persist: &impl Persist,
-    field: &[Cell; WORDS],
-    start: Start,
+    peek: Peek<'_, WORDS>,
     order: u8,
 ) -> Option<usize> {
-    for step in 0..WORDS {
-        let index = (start.word + step) % WORDS;
-        let word = &field[index];
-        let seen = start.seen.filter(|_| step == 0);
-        let mut old = seen.map_or_else(|| word.load(persist), |seen| seen.word);
-        while let Some(bit) = first_free(old, order) {
-            match word.replace(persist, old, taken(old, run(bit, order))) {
-                Ok(()) => {
-                    // PERSIST: the bits before the caller's first use of the memory.
-                    persist_now(persist, word);
-                    return Some(index * WORD_FRAMES + bit as usize);
-                }
-                // Somebody else has taken or returned frames of this word.
-                Err(found) => old = found,
+    (0..WORDS).find_map(|step| {
+        let index = (peek.index + step) % WORDS;
+        let word = &peek.field[index];
+        let bit = set_run_in(persist, word, word.load(persist), order)?;
+        Some(index * WORD_FRAMES + bit)
+    })
+}
+
+/// The same in one word; returns the run's first bit.
+#[inline(always)]
+fn set_run_in(persist: &impl Persist, word: &Cell, seen: u64, order: u8) -> Option<usize> {
+    let mut old = seen;
+    while let Some(bit) = first_free(old, order) {
+        match word.replace(persist, old, taken(old, run(bit, order))) {
+            Ok(()) => {
+                // PERSIST: the bits before the caller's first use of the memory.
+                persist_now(persist, word);
+                return Some(bit as usize);
             }
+            // Somebody else has taken or returned frames of this word.
+            Err(found) => old = found,
         }
     }
     None
