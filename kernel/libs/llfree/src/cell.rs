@@ -32,15 +32,13 @@ impl Cell {
     /// Reads the word.
     #[inline(always)]
     pub(crate) fn load(&self, persist: &impl Persist) -> u64 {
-        persist.before(Access::Load, &self.0);
-        self.0.load(Ordering::Acquire)
+        persist.load(&self.0)
     }
 
     /// Overwrites the word.
     #[inline(always)]
     pub(crate) fn store(&self, persist: &impl Persist, value: u64) {
-        persist.before(Access::Store, &self.0);
-        self.0.store(value, Ordering::Release);
+        persist.store(&self.0, value);
     }
 
     /// Adds to the word, wrapping around, and returns what it was.

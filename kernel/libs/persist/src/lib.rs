@@ -10,7 +10,9 @@
 //!
 //! The same trait is the place where checkers look in: [`Observed`] reports
 //! every flush, fence and atomic access to a callback, which may count them,
-//! keep a model of the medium, hand over to another thread, or end the world.
+//! keep a model of the medium, hand over to another thread, or end the world. A
+//! checker with store buffers of its own is a platform that replaces
+//! [`Persist::load`] and [`Persist::store`].
 //!
 //! The only unsafe code is in `x86`: the instructions themselves.
 #![no_std]
@@ -22,7 +24,7 @@ mod observed;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 pub use domain::{Domain, Eadr, ModelledAdr, Volatile};
 pub use mode::{Batched, LazyFree, Mode};
@@ -76,6 +78,25 @@ pub trait Persist {
     fn before(&self, access: Access, word: &AtomicU64) {
         let _ = (access, word);
     }
+
+    /// Reads a word that can be shared; acquires what its last store released.
+    ///
+    /// A checker that keeps stores back looks for the thread's own ones here.
+    #[inline(always)]
+    fn load(&self, word: &AtomicU64) -> u64 {
+        self.before(Access::Load, word);
+        word.load(Ordering::Acquire)
+    }
+
+    /// Overwrites a word that can be shared, and releases what came before.
+    ///
+    /// A checker may keep the store back until the thread's next locked
+    /// instruction or fence, as processors do.
+    #[inline(always)]
+    fn store(&self, word: &AtomicU64, value: u64) {
+        self.before(Access::Store, word);
+        word.store(value, Ordering::Release);
+    }
 }
 
 /// A kind of atomic access, as [`Persist::before`] announces it.
@@ -111,5 +132,15 @@ impl<P: Persist> Persist for &P {
     #[inline(always)]
     fn before(&self, access: Access, word: &AtomicU64) {
         (**self).before(access, word);
+    }
+
+    #[inline(always)]
+    fn load(&self, word: &AtomicU64) -> u64 {
+        (**self).load(word)
+    }
+
+    #[inline(always)]
+    fn store(&self, word: &AtomicU64, value: u64) {
+        (**self).store(word, value);
     }
 }

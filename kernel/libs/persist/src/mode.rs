@@ -68,6 +68,16 @@ macro_rules! in_mode {
             fn before(&self, access: Access, word: &AtomicU64) {
                 self.0.before(access, word);
             }
+
+            #[inline(always)]
+            fn load(&self, word: &AtomicU64) -> u64 {
+                self.0.load(word)
+            }
+
+            #[inline(always)]
+            fn store(&self, word: &AtomicU64, value: u64) {
+                self.0.store(word, value);
+            }
         }
     };
 }
