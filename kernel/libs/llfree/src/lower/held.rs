@@ -80,7 +80,14 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     /// Writes frames into the first list that has room for them.
     fn list_doubts(&self, persist: &impl Persist, own: Slot<'_>, bits: Bits, found: &mut Recovery) {
         let row = bits.row;
-        let mask = self.set_bits(persist, bits);
+        // Two processors may have been about to take the same frames.
+        let listed = (self
+            .slots
+            .iter()
+            .filter_map(|list| Slot::new(list).doubts(persist)))
+        .filter(|listed| listed.row == row)
+        .fold(0, |all, listed| all | listed.mask);
+        let mask = self.set_bits(persist, bits) & !listed;
         if mask == 0 {
             return;
         }

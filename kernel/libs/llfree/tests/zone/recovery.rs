@@ -298,6 +298,33 @@ fn crash_at(exponent: u8, operation: &str, at: usize) -> (bool, usize) {
     (failed, found.uncertain)
 }
 
+/// Both had announced a claim, and one of them would have failed.
+#[test]
+fn frames_that_two_processors_were_about_to_take_are_listed_once() {
+    let frames = 1024;
+    let mut tables = Tables::new::<8, 2>(frames, 2);
+    let zone: Zone<'_, _, 8, 2> = Zone::create(frames, 2, tables.memory(), Eadr).unwrap();
+    let mut local = zone.local(0).unwrap();
+    local.get_at(FrameId(0), order(4)).unwrap();
+    drop(local);
+    // The slots are last, four lines; state 1 announces row 0.
+    let slots = tables.lower.len() - 4 * 64;
+    for (slot, mask) in [(0, 0x00ff_u64), (1, 0x0ff0)] {
+        let record = &mut tables.lower[slots + slot * 64..][..16];
+        record[..8].copy_from_slice(&1_u64.to_le_bytes());
+        record[8..].copy_from_slice(&mask.to_le_bytes());
+    }
+    let (zone, found) = Zone::<'_, _, 8, 2>::recover(frames, 2, tables.memory(), Eadr).unwrap();
+    let listed: Vec<_> = zone.uncertain().map(|frame| frame.0).collect();
+    assert_eq!(listed, (0..12).collect::<Vec<_>>());
+    assert_eq!(found.uncertain, 12);
+    for frame in listed {
+        zone.resolve(FrameId(frame), Fate::Free).unwrap();
+    }
+    assert_eq!(zone.stats().free, frames - 4);
+    assert_eq!(zone.validate(), Ok(()));
+}
+
 /// Trap 6, the half that concerns tables: counts are not believed.
 #[test]
 fn counts_are_counted_and_not_believed() {
