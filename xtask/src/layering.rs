@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::workspace;
 
 /// The libraries and what each may depend on, of ours.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("frame", &[]),
     ("freestanding", &[]),
     ("persist", &[]),
@@ -27,6 +27,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("options", &["frame"]),
     ("ownership", &["frame", "llfree", "options"]),
     ("plan", &["firmware", "frame"]),
+    ("prove", &["frame", "llfree", "persist"]),
     ("workload", &["frame"]),
 ];
 

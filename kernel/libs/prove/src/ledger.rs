@@ -1,0 +1,272 @@
+//! Who owns which blocks, according to those who took them.
+//!
+//! Blocks move in two steps, as in a caller's books: an operation is noted when it
+//! begins, and counts once its caller knows that it is done. What lies between is
+//! *in flight*, and after a crash may have happened or not.
+
+use std::collections::VecDeque;
+
+use frame::{FrameId, Order};
+
+/// An aligned run of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) first: usize,
+    pub(crate) order: u8,
+}
+
+impl Block {
+    pub(crate) const fn frames(self) -> std::ops::Range<usize> {
+        self.first..self.first + (1 << self.order)
+    }
+
+    pub(crate) const fn frame(self) -> FrameId {
+        FrameId(self.first)
+    }
+
+    /// Returns the order.
+    pub(crate) fn order(self) -> Order {
+        order(self.order)
+    }
+
+    /// Returns the halves, quarters and so on that are left without a part of this
+    /// block.
+    fn without(self, part: Self) -> Vec<Self> {
+        let mut rest = Vec::new();
+        let Self { mut first, order } = self;
+        for order in (part.order..order).rev() {
+            let half = 1 << order;
+            let upper = part.first >= first + half;
+            let other = if upper { first } else { first + half };
+            rest.push(Self {
+                first: other,
+                order,
+            });
+            first += if upper { half } else { 0 };
+        }
+        rest
+    }
+}
+
+/// Returns an order that exists.
+pub(crate) fn order(exponent: u8) -> Order {
+    Order::new(exponent).expect("orders of programs exist")
+}
+
+/// An operation that its caller has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// Takes a block: which, is known at the end.
+    Get { order: u8, got: Option<Block> },
+    /// Returns a part of a block, or all of it.
+    Put { from: Block, part: Block },
+    /// Moves no block.
+    Other,
+}
+
+/// The books of all threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    /// How often each frame has been handed out and not been returned.
+    owners: Vec<u8>,
+    /// Blocks whose owners know that they own them.
+    owned: Vec<Block>,
+    /// What each thread may return.
+    pub(crate) mine: Vec<Vec<Block>>,
+    /// Operations that are in flight, for each thread in order.
+    open: Vec<VecDeque<Record>>,
+    closed: Vec<usize>,
+    /// Operations begun.
+    pub(crate) begun: usize,
+    /// The first thing that was wrong.
+    pub(crate) fault: Option<String>,
+}
+
+/// What must be true after a crash.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expected {
+    /// Blocks that must be allocated, and can be returned.
+    pub(crate) owned: Vec<Block>,
+    /// Blocks that are being returned: any part may be allocated.
+    pub(crate) returning: Vec<Block>,
+    /// Orders of blocks that are being taken.
+    pub(crate) taking: Vec<u8>,
+}
+
+impl Ledger {
+    /// Books in which nobody owns anything.
+    pub(crate) fn new(frames: usize, threads: usize) -> Self {
+        Self {
+            owners: vec![0; frames],
+            owned: Vec::new(),
+            mine: vec![Vec::new(); threads],
+            open: vec![VecDeque::new(); threads],
+            closed: vec![0; threads],
+            begun: 0,
+            fault: None,
+        }
+    }
+
+    /// Notes that a thread begins an operation.
+    pub(crate) fn begin(&mut self, thread: usize, record: Record) {
+        if let Record::Put { from, part } = record {
+            for owners in &mut self.owners[part.frames()] {
+                *owners -= 1;
+            }
+            let rest = from.without(part);
+            self.mine[thread].extend(rest);
+        }
+        self.begun += 1;
+        self.open[thread].push_back(record);
+    }
+
+    /// Notes that a thread's last operation has returned, perhaps with a block.
+    pub(crate) fn end(&mut self, thread: usize, block: Option<Block>) {
+        let Some(block) = block else { return };
+        self.hand_out(block);
+        self.mine[thread].push(block);
+        if let Some(Record::Get { got, .. }) = self.open[thread].back_mut() {
+            *got = Some(block);
+        }
+    }
+
+    fn hand_out(&mut self, block: Block) {
+        let owners = self.owners.get_mut(block.frames());
+        let Some(owners) = owners else {
+            let fault = || format!("{block:?} does not exist");
+            self.fault.get_or_insert_with(fault);
+            return;
+        };
+        for owners in owners {
+            *owners += 1;
+            if *owners > 1 {
+                self.fault
+                    .get_or_insert_with(|| format!("{block:?} has two owners"));
+            }
+        }
+    }
+
+    /// Closes all operations: what happened before a run is known to all.
+    pub(crate) fn close_all(&mut self) {
+        for record in self.open.iter_mut().flat_map(|open| open.drain(..)) {
+            apply(&mut self.owned, record);
+        }
+    }
+
+    /// Closes operations until this many of a thread's are.
+    pub(crate) fn close(&mut self, thread: usize, acknowledged: usize) {
+        while self.closed[thread] < acknowledged {
+            self.closed[thread] += 1;
+            if let Some(record) = self.open[thread].pop_front() {
+                apply(&mut self.owned, record);
+            }
+        }
+    }
+
+    /// Returns what must be true after a crash, if of each thread so many more
+    /// operations have been acknowledged.
+    pub(crate) fn expected(&self, more: &[usize]) -> Expected {
+        let mut expected = Expected {
+            owned: self.owned.clone(),
+            ..Expected::default()
+        };
+        for (open, &more) in self.open.iter().zip(more) {
+            for &record in open.iter().take(more) {
+                apply(&mut expected.owned, record);
+            }
+        }
+        for (open, &more) in self.open.iter().zip(more) {
+            for &record in open.iter().skip(more) {
+                match record {
+                    Record::Get { order, .. } => expected.taking.push(order),
+                    Record::Put { from, part } => {
+                        let Some(at) = expected.owned.iter().position(|&block| block == from)
+                        else {
+                            // Taken in flight too.
+                            continue;
+                        };
+                        expected.owned.swap_remove(at);
+                        expected.owned.extend(from.without(part));
+                        expected.returning.push(part);
+                    }
+                    Record::Other => {}
+                }
+            }
+        }
+        expected
+    }
+
+    /// Returns whether a block's owner knows that it owns it.
+    pub(crate) fn is_known(&self, block: Block) -> bool {
+        self.owned.contains(&block)
+    }
+
+    /// Whether a frame is handed out.
+    pub(crate) fn owns(&self, frame: usize) -> bool {
+        self.owners[frame] > 0
+    }
+
+    /// Returns the number of frames that are handed out.
+    pub(crate) fn total(&self) -> usize {
+        self.owners.iter().filter(|&&owners| owners > 0).count()
+    }
+}
+
+fn apply(owned: &mut Vec<Block>, record: Record) {
+    match record {
+        Record::Get { got, .. } => owned.extend(got),
+        Record::Put { from, part } => {
+            if let Some(at) = owned.iter().position(|&block| block == from) {
+                owned.swap_remove(at);
+                owned.extend(from.without(part));
+            }
+        }
+        Record::Other => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn block(first: usize, order: u8) -> Block {
+        Block { first, order }
+    }
+
+    #[test]
+    fn what_is_left_of_a_block_and_the_part_are_the_block() {
+        let rest = block(64, 6).without(block(80, 3));
+        let mut frames: Vec<_> = rest.into_iter().flat_map(Block::frames).collect();
+        frames.extend(80..88);
+        frames.sort_unstable();
+        assert_eq!(frames, (64..128).collect::<Vec<_>>());
+        assert_eq!(block(8, 2).without(block(8, 2)), []);
+    }
+
+    #[test]
+    fn an_operation_counts_once_it_is_acknowledged() {
+        let mut ledger = Ledger::new(64, 1);
+        let order = 3;
+        ledger.begin(0, Record::Get { order, got: None });
+        ledger.end(0, Some(block(8, order)));
+        let flight = ledger.expected(&[0]);
+        assert_eq!((flight.owned, flight.taking), (vec![], vec![order]));
+        assert_eq!(ledger.expected(&[1]).owned, [block(8, order)]);
+        ledger.close(0, 1);
+        let (from, part) = (block(8, order), block(8, 2));
+        ledger.begin(0, Record::Put { from, part });
+        let flight = ledger.expected(&[0]);
+        assert_eq!(flight.owned, [block(12, 2)]);
+        assert_eq!(flight.returning, [part]);
+    }
+
+    /// Positive control.
+    #[test]
+    fn a_frame_with_two_owners_is_noticed() {
+        let mut ledger = Ledger::new(64, 2);
+        ledger.end(0, Some(block(0, 2)));
+        assert_eq!(ledger.fault, None);
+        ledger.end(1, Some(block(3, 0)));
+        assert!(ledger.fault.is_some());
+    }
+}

@@ -1,0 +1,83 @@
+//! Proofs about the allocator that take a scheduler, a power switch and a while.
+//!
+//! The code under test is the shipped one. It says before each access to a shared
+//! word what it is about to do ([`persist::Persist`]); here that is the place at
+//! which other threads run, stores wait in buffers, and the power fails.
+//!
+//! ```text
+//! table ─► explore ─► trial ─► engine ─► fibers, which call the allocator
+//!            │          │        ▲   ▼ requests
+//!            │          │      chooser: chance, exhaustive
+//!            │          └► ledger (who owns what) ─► crash ─► image ─► judge
+//!            └► report
+//! ```
+//!
+//! `cargo xtask prove` builds and runs this, and makes a table of what it says.
+//!
+//! What none of it can show: reorderings that x86 does not have, more threads than
+//! [`engine::THREADS`], accesses that don't go through the platform, and anything
+//! about the speed.
+
+mod actor;
+mod arguments;
+mod chance;
+mod crash;
+mod engine;
+mod exhaustive;
+mod explore;
+mod fiber;
+mod image;
+mod judge;
+mod ledger;
+mod machine;
+mod medium;
+mod program;
+mod random;
+mod report;
+mod scenario;
+mod story;
+mod table;
+mod tables;
+mod trial;
+mod word;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use arguments::Arguments;
+use explore::explore;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    // Panics of threads under test are results.
+    std::panic::set_hook(Box::new(|_| {}));
+    let scenarios = arguments.scenarios();
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || {
+        // Relaxed: the number is all that the workers tell each other.
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if arguments.until_killed && failed.load(Ordering::Relaxed) {
+                return;
+            }
+            println!("@progress scenario={} done=0 of=1000", scenario.name);
+            let row = explore(scenario, arguments.budget);
+            if row.violations > 0 {
+                failed.store(true, Ordering::Relaxed);
+            }
+            row.print();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..arguments.workers {
+            scope.spawn(work);
+        }
+    });
+    ExitCode::from(u8::from(failed.into_inner()))
+}

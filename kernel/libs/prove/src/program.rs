@@ -1,0 +1,67 @@
+//! What the threads of a scenario do.
+
+use crate::random::Random;
+
+/// One call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// Takes a block of this order.
+    Get(u8),
+    /// Takes this very block.
+    GetAt(usize, u8),
+    /// Returns a block of its own; which, the number says.
+    Put(usize),
+    /// Returns the lower or upper half of one, if it has halves.
+    PutHalf(usize, bool),
+    /// Returns one frame of one: in a block of so many, the one in the middle.
+    PutFrame(usize),
+    /// Returns a block that another thread has taken and knows of.
+    PutOther(usize),
+    /// Returns what the processor holds.
+    Drain,
+}
+
+/// What threads do, by chance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mix {
+    /// Calls of each thread, at most.
+    pub(crate) calls: usize,
+    /// Orders are at most this.
+    pub(crate) max_order: u8,
+    /// The share of calls with single frames, of eight.
+    pub(crate) small: usize,
+}
+
+impl Mix {
+    /// Draws the calls of one thread.
+    pub(crate) fn draw(self, random: &mut Random, into: &mut Vec<Op>) {
+        into.clear();
+        for _ in 0..1 + random.below(self.calls) {
+            into.push(self.call(random));
+        }
+    }
+
+    fn call(self, random: &mut Random) -> Op {
+        let which = random.below(64);
+        match random.below(16) {
+            0..=6 => Op::Get(self.order(random)),
+            7..=10 => Op::Put(which),
+            11 => Op::PutHalf(which, random.one_in(2)),
+            12 => Op::PutFrame(which),
+            13 => Op::PutOther(which),
+            14 => {
+                let order = self.order(random);
+                Op::GetAt(random.below(8) << order, order)
+            }
+            _ => Op::Drain,
+        }
+    }
+
+    fn order(self, random: &mut Random) -> u8 {
+        if random.below(8) < self.small {
+            return 0;
+        }
+        let order = random.below(usize::from(self.max_order) + 1);
+        u8::try_from(order).expect("at most the largest order")
+    }
+}

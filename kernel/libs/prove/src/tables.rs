@@ -1,0 +1,63 @@
+//! Memory for the tables of a zone.
+
+use std::ops::Range;
+
+use llfree::{Layout, Memory};
+use persist::LINE_BYTES;
+
+/// Bytes that start at a line.
+struct Lines {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Lines {
+    fn new(len: usize) -> Self {
+        let bytes = vec![0; len + LINE_BYTES];
+        Self { bytes, len }
+    }
+
+    fn get(&mut self) -> &mut [u8] {
+        let skip = self.bytes.as_ptr().align_offset(LINE_BYTES);
+        &mut self.bytes[skip..][..self.len]
+    }
+}
+
+/// Lower and upper tables.
+pub(crate) struct Tables {
+    lower: Lines,
+    upper: Lines,
+}
+
+impl Tables {
+    /// Memory for a zone of this size.
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self {
+            lower: Lines::new(layout.lower_bytes),
+            upper: Lines::new(layout.upper_bytes),
+        }
+    }
+
+    /// Lends the memory to a zone.
+    pub(crate) fn memory(&mut self) -> Memory<'_> {
+        Memory {
+            lower: self.lower.get(),
+            upper: self.upper.get(),
+        }
+    }
+
+    /// Overwrites the lower tables.
+    pub(crate) fn set_lower(&mut self, image: &[u64]) {
+        for (bytes, word) in self.lower.get().as_chunks_mut().0.iter_mut().zip(image) {
+            *bytes = word.to_ne_bytes();
+        }
+    }
+
+    /// Returns where lower and upper tables are.
+    pub(crate) fn ranges(&mut self) -> [Range<usize>; 2] {
+        [self.lower.get(), self.upper.get()].map(|bytes| {
+            let Range { start, end } = bytes.as_ptr_range();
+            start.addr()..end.addr()
+        })
+    }
+}
