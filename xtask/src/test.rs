@@ -10,7 +10,9 @@ mod linker;
 mod madt;
 mod malformed;
 mod nfit;
+mod owners;
 mod ring;
+mod specimen;
 mod table;
 mod trial;
 
@@ -83,7 +85,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 
 /// All trials, the longest first.
 fn trials() -> impl Iterator<Item = &'static Trial> {
-    table::TRIALS.iter().chain(malformed::trials())
+    let further = owners::trials().chain(malformed::trials());
+    table::TRIALS.iter().chain(further)
 }
 
 /// The rings and trials that `only` names, or all of them.

@@ -6,7 +6,7 @@ use record::{CpuState, Crash, How, Open, Plan, Pmem, Range, Record, Sample, Verd
 
 use crate::run::HostJudgement;
 
-use super::trial::Claim;
+use super::{conduct::Digest, trial::Claim};
 
 /// What a run left behind.
 pub(super) struct Evidence<'a> {
@@ -17,9 +17,9 @@ pub(super) struct Evidence<'a> {
     /// The console.
     pub(super) console: &'a str,
     /// A digest of the persistent file before the run.
-    pub(super) before: Option<u64>,
+    pub(super) before: Option<Digest>,
     /// The same after it.
-    pub(super) after: Option<u64>,
+    pub(super) after: Option<Digest>,
 }
 
 /// Operations that make a crash worth recovering from.
@@ -61,6 +61,11 @@ impl Evidence<'_> {
                 words,
             ),
             Claim::Says(words) => some(self.console.contains(words), words),
+            Claim::Marked(names) => self.check_marks(names),
+            Claim::StartUnchanged => some(
+                self.before.map(|digest| digest.start) == self.after.map(|digest| digest.start),
+                "unchanged first 2 MiB",
+            ),
             Claim::FileUnchanged if self.before == self.after => Ok(()),
             Claim::FileUnchanged => Err("the file has changed".into()),
             Claim::FileChanged if self.before != self.after => Ok(()),
@@ -99,6 +104,23 @@ impl Evidence<'_> {
             Record::Pmem(pmem) => Some(pmem),
             _ => None,
         })
+    }
+
+    fn check_marks(&self, names: &[&str]) -> Result<(), String> {
+        let inspected = self.last_boot().iter().filter_map(|record| match record {
+            Record::Inspect(inspect) if inspect.content == "foreign" => Some(inspect),
+            _ => None,
+        });
+        let found: Vec<_> = inspected.collect();
+        let words = format!(" pmem.overwrite={}", names.join(","));
+        let is_marked = found
+            .iter()
+            .any(|inspect| inspect.marks == names && inspect.permit.ends_with(&words));
+        if is_marked {
+            Ok(())
+        } else {
+            Err(format!("found {found:?}"))
+        }
     }
 
     fn verdicts(&self) -> impl Iterator<Item = &Verdict> {

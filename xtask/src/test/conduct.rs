@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hasher as _},
     io::{Read as _, Write as _},
+    os::unix::fs::FileExt as _,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -21,8 +22,8 @@ use crate::{
 
 use super::{
     claims::Evidence,
-    linker,
-    trial::{Content, Step, Table, Trial},
+    linker, specimen,
+    trial::{Content, Damage, Step, Table, Trial},
 };
 
 /// Size of the files that trials bring along.
@@ -94,6 +95,7 @@ impl Conductor {
     fn step(&self, step: &Step, file: &Path, table: &Path, logs: &Path) -> Result<()> {
         let args = args(step.line, file, table)?;
         let artifacts = self.images(&args)?;
+        hurt(file, step.damage)?;
         let before = digest(file)?;
         let report = run::execute(&args, &artifacts, logs, Voice::Quiet)?;
         if !step.ends.is(&report.outcome) {
@@ -136,10 +138,42 @@ fn make(path: &Path, content: Content) -> Result<()> {
     }
     let mut file = File::create(path)?;
     file.set_len(FILE_LEN)?;
-    if content == Content::Foreign {
-        let chunk: Vec<u8> = (0..1 << 20).map(foreign_byte).collect();
-        for _ in 0..FILE_LEN >> 20 {
-            file.write_all(&chunk)?;
+    match content {
+        Content::None | Content::Blank => {}
+        Content::Foreign => {
+            let chunk: Vec<u8> = (0..1 << 20).map(foreign_byte).collect();
+            for _ in 0..FILE_LEN >> 20 {
+                file.write_all(&chunk)?;
+            }
+        }
+        Content::Specimen(name) => specimen::lay(name, &file)?,
+    }
+    Ok(())
+}
+
+/// Damages a file.
+fn hurt(path: &Path, damage: Damage) -> Result<()> {
+    const FRAME: u64 = 4096;
+    /// A byte of the geometry.
+    const INSIDE: u64 = 100;
+    if damage == Damage::None {
+        return Ok(());
+    }
+    let file = File::options().read(true).write(true).open(path)?;
+    let last = file.metadata()?.len() - FRAME;
+    let erase = |at| file.write_all_at(&[0; 4096], at);
+    let flip = |at| -> Result<()> {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at)?;
+        Ok(file.write_all_at(&[!byte[0]], at)?)
+    };
+    match damage {
+        Damage::None => {}
+        Damage::First => erase(0)?,
+        Damage::Last => erase(last)?,
+        Damage::Both => {
+            flip(INSIDE)?;
+            flip(last + INSIDE)?;
         }
     }
     Ok(())
@@ -151,17 +185,32 @@ fn foreign_byte(index: u32) -> u8 {
     byte
 }
 
+/// A digest of a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digest {
+    /// Of its first 2 MiB.
+    pub(super) start: u64,
+    /// Of all of it.
+    pub(super) whole: u64,
+}
+
 /// A digest of a file's content, or `None` where there is no file.
-fn digest(path: &Path) -> Result<Option<u64>> {
+fn digest(path: &Path) -> Result<Option<Digest>> {
     if !path.exists() {
         return Ok(None);
     }
     let mut file = File::open(path)?;
-    let mut chunk = vec![0; 1 << 20];
+    let mut chunk = vec![0; 2 << 20];
     let mut hasher = DefaultHasher::new();
+    file.read_exact(&mut chunk)?;
+    hasher.write(&chunk);
+    let start = hasher.finish();
     loop {
         match file.read(&mut chunk)? {
-            0 => return Ok(Some(hasher.finish())),
+            0 => {
+                let whole = hasher.finish();
+                return Ok(Some(Digest { start, whole }));
+            }
             len => hasher.write(&chunk[..len]),
         }
     }

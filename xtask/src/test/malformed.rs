@@ -8,7 +8,7 @@
 use super::{
     madt::Madt,
     nfit::Nfit,
-    trial::{Claim, Content, Ends, Step, Table, Trial},
+    trial::{Claim, Content, Damage, Ends, Step, Table, Trial},
 };
 use Claim::{Created, FileChanged, FileUnchanged, PersistentZones, Processors, Refused, Says};
 
@@ -28,6 +28,7 @@ macro_rules! nfits {
             file: Content::Blank,
             table: Some(Table::Nfit(Nfit::$nfit)),
             steps: &[Step {
+                damage: Damage::None,
                 line: INJECTED,
                 ends: Ends::Pass,
                 claims: &[Processors(4), $($claim),+],
@@ -43,6 +44,7 @@ macro_rules! madts {
             file: Content::None,
             table: Some(Table::Madt(Madt::$madt)),
             steps: &[Step {
+                damage: Damage::None,
                 line: REPLACED,
                 ends: Ends::Pass,
                 claims: &[Processors($processors), Says($says)],

@@ -4,7 +4,7 @@
 //! vary is the machine and not the amount of work. Most boot directly, which
 //! takes a fifth of a second; the ways through firmware have trials of their own.
 
-use super::trial::{Claim, Content, Ends, Step, Trial};
+use super::trial::{Claim, Content, Damage, Ends, Step, Trial};
 use Claim::{
     Crashes, Created, FileChanged, FileUnchanged, HostJudged, Nodes, NotApplicable,
     PersistentZones, Processors, Recovered, Refused, Samples, Says,
@@ -31,7 +31,13 @@ const fn on_file(name: &'static str, file: Content, steps: &'static [Step]) -> T
 }
 
 const fn step(line: &'static str, ends: Ends, claims: &'static [Claim]) -> Step {
-    Step { line, ends, claims }
+    let damage = Damage::None;
+    Step {
+        damage,
+        line,
+        ends,
+        claims,
+    }
 }
 
 /// The trials, the longest first.

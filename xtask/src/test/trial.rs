@@ -25,6 +25,8 @@ pub(super) struct Trial {
 /// One run of a trial.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
+    /// What is done to the file before.
+    pub(super) damage: Damage,
     /// The flags.
     pub(super) line: &'static str,
     /// How it must end.
@@ -51,6 +53,22 @@ pub(super) enum Content {
     Blank,
     /// Something that is not ours, all over.
     Foreign,
+    /// A foreign format: the specimen of this name in
+    /// `kernel/libs/ownership/marks`.
+    Specimen(&'static str),
+}
+
+/// What is done to a persistent file before a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// Nothing.
+    None,
+    /// The first frame is erased.
+    First,
+    /// The last frame is erased.
+    Last,
+    /// A byte of either frame is changed.
+    Both,
 }
 
 /// How a run must end.
@@ -120,6 +138,11 @@ pub(super) enum Claim {
     NotApplicable(&'static str),
     /// The console shows these words.
     Says(&'static str),
+    /// A persistent range holds foreign marks of exactly these names, and what would
+    /// permit to format it names them.
+    Marked(&'static [&'static str]),
+    /// The file's first 2 MiB are the same, byte for byte.
+    StartUnchanged,
     /// The file is the same, byte for byte.
     FileUnchanged,
     /// The file is not the same.

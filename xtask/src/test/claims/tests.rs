@@ -1,6 +1,6 @@
 //! Each claim holds on evidence for it and is refuted by evidence against it.
 
-use record::{Boot, Cpu, ZonePlan};
+use record::{Boot, Cpu, Inspect, ZonePlan};
 
 use super::*;
 
@@ -97,8 +97,8 @@ fn holds(claim: Claim, records: &[Record]) -> bool {
         records,
         judgements: &[],
         console: "zones: emulated, not durable",
-        before: Some(1),
-        after: Some(2),
+        before: Some(Digest { start: 1, whole: 1 }),
+        after: Some(Digest { start: 1, whole: 2 }),
     };
     evidence.check(claim).is_ok()
 }
@@ -187,4 +187,24 @@ fn nothing_at_all_is_no_evidence() {
     ] {
         assert!(!holds(claim, &[]), "{claim}");
     }
+}
+
+#[test]
+fn marks_are_claimed_all_by_name_and_with_what_permits_to_lose_them() {
+    let inspect = |marks: &[&str], permit: &str| {
+        Record::Inspect(Inspect {
+            zone: "pmem0".into(),
+            id: String::new(),
+            content: "foreign".into(),
+            marks: marks.iter().map(ToString::to_string).collect(),
+            adopted: false,
+            permit: permit.into(),
+        })
+    };
+    const BOTH: Claim = Claim::Marked(&["gpt", "ext4"]);
+    let both = "pmem.format=1-2 pmem.overwrite=gpt,ext4";
+    assert!(holds(BOTH, &[boot(), inspect(&["gpt", "ext4"], both)]));
+    assert!(!holds(BOTH, &[boot(), inspect(&["gpt"], both)]));
+    assert!(!holds(BOTH, &[boot(), inspect(&["gpt", "ext4"], "")]));
+    assert!(!holds(BOTH, &[boot()]));
 }
