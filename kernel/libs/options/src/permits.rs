@@ -53,7 +53,7 @@ pub enum Standing {
     Nothing,
     /// What is blank, or was left unfinished by us (`pmem.format=blank`).
     Blank,
-    /// Also what holds the content of others (`pmem.format=any`).
+    /// Also data of others in which no mark is known by name (`pmem.format=any`).
     Any,
 }
 

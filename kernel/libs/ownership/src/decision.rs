@@ -85,11 +85,13 @@ pub fn decide(finding: &Finding, permission: Permission<'_>) -> Decision {
 }
 
 fn missing(finding: &Finding, permits: &Permits) -> Option<Missing> {
-    let scratch = match finding.content {
-        Content::Foreign { .. } => Standing::Any,
-        _ => Standing::Blank,
+    let standing = match finding.content {
+        // What has a name has to be named.
+        Content::Foreign { marks, .. } if !marks.is_empty() => None,
+        Content::Foreign { .. } => Some(Standing::Any),
+        _ => Some(Standing::Blank),
     };
-    if permits.standing >= scratch {
+    if standing.is_some_and(|needed| permits.standing >= needed) {
         return None;
     }
     if !permits.speaks_of(finding.token.region) {

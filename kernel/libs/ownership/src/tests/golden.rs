@@ -109,7 +109,7 @@ fn no_specimen_is_formatted_before_its_token_and_all_its_names_are_given() {
         assert!(refusal.to_string().contains("nothing was written"));
         let words = refusal.words().expect("words that permit").to_string();
         let (token, overwrite) = words.split_once(' ').expect("two words");
-        for insufficient in [token, overwrite] {
+        for insufficient in [token, overwrite, "pmem.format=any"] {
             let decision = decide(&read(insufficient));
             assert!(matches!(decision, Decision::Refuse(_)), "{insufficient}");
         }
