@@ -18,6 +18,9 @@ use persist::{Access, Persist};
 /// Bytes in a cell.
 pub(crate) const CELL_BYTES: usize = size_of::<Cell>();
 
+/// Bits in a cell.
+const BITS: usize = u64::BITS as usize;
+
 /// A word that several processors may access.
 #[derive(Debug)]
 #[repr(transparent)]
@@ -53,6 +56,17 @@ impl Cell {
     pub(crate) fn clear(&self, persist: &impl Persist, bits: u64) -> u64 {
         persist.before(Access::Update, &self.0);
         self.0.fetch_and(!bits, Ordering::AcqRel)
+    }
+
+    /// Clears one bit of the word and returns whether it was set.
+    ///
+    /// This is one instruction, and does not read the word first: where another
+    /// processor has changed it last, its line comes over once instead of twice.
+    #[inline(always)]
+    pub(crate) fn clear_bit(&self, persist: &impl Persist, bit: usize) -> bool {
+        persist.before(Access::Update, &self.0);
+        let bit = 1 << (bit % BITS);
+        self.0.fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 
     /// Sets these bits of the word and returns what it was.

@@ -136,6 +136,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     }
 
     /// Adds frames, whose bits are clear, to the counts.
+    #[inline(never)]
     pub(crate) fn give_counts(&self, tree: usize, entry: Entry<'_>, frames: u32) {
         if frames > 0 {
             #[expect(clippy::cast_possible_truncation, reason = "frames of one row")]

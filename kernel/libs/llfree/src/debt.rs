@@ -68,6 +68,27 @@ impl<'m> Debts<'m> {
         Debt { huge, frames }
     }
 
+    /// Adds a frame to the debt of this huge frame, if its place is not another's and
+    /// it stays below `limit`; returns whether that is done.
+    #[inline(always)]
+    pub(crate) fn add_frame(self, persist: &impl Persist, huge: usize, limit: u16) -> bool {
+        let place = huge & (self.len() - 1);
+        let Some(cell) = self.0.get(place / PER_CELL) else {
+            return false;
+        };
+        let word = cell.load(persist);
+        #[expect(clippy::cast_possible_truncation, reason = "cuts the debt out")]
+        let debt = (word >> shift(place)) as u32;
+        let frames = debt & ((1 << FRAMES_BITS) - 1);
+        // Not a division, of which nobody knows that it is a shift.
+        let is_ours = (debt >> FRAMES_BITS) as usize * self.len() + place == huge;
+        let is_done = is_ours && frames + 1 < u32::from(limit);
+        if is_done {
+            cell.store(persist, word + (1 << shift(place)));
+        }
+        is_done
+    }
+
     /// Replaces the debt that has the place of this one.
     #[inline(always)]
     pub(crate) fn set(self, persist: &impl Persist, debt: Debt) {
@@ -90,12 +111,11 @@ impl<'m> Debts<'m> {
     }
 }
 
+/// Without a branch, which could not be foreseen where frames come in random order.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "at most 32")]
 const fn shift(place: usize) -> u32 {
-    if place.is_multiple_of(PER_CELL) {
-        0
-    } else {
-        32
-    }
+    (place % PER_CELL) as u32 * (u64::BITS / PER_CELL as u32)
 }
 
 /// What is owed to the word of one tree, in a word like that one, but for the tree's
@@ -134,6 +154,12 @@ impl Owed {
             frames: self.0 as u16 as usize,
             whole: (self.0 as i64 >> (Self::FRAMES_BITS + Self::TREE_BITS)) as isize,
         }
+    }
+
+    /// Returns what is owed with this too.
+    #[inline(always)]
+    pub(crate) const fn plus(self, amount: Amount) -> Self {
+        Self(self.0.wrapping_add(amount.word()))
     }
 
     /// Returns what is owed after this has been paid.
@@ -175,6 +201,19 @@ mod tests {
         debts.set(&Volatile, Debt { huge, frames: 9 });
         let found = debts.at_place_of(&Volatile, MAX_DEBTS - 3);
         assert_eq!(found, Debt { huge, frames: 9 });
+    }
+
+    #[test]
+    fn a_frame_is_added_below_the_limit_and_where_the_place_is_free() {
+        let cells: Vec<_> = (0..cells(1 << 20)).map(|_| Cell::new(0)).collect();
+        let debts = Debts::new(&cells);
+        let huge = MAX_DEBTS + 5;
+        assert!(!debts.add_frame(&Volatile, huge, 512), "the place of 5");
+        debts.set(&Volatile, Debt { huge, frames: 1 });
+        assert!(debts.add_frame(&Volatile, huge, 3));
+        assert!(!debts.add_frame(&Volatile, huge, 3), "at the limit");
+        assert!(debts.add_frame(&Volatile, 4, 3), "of the same word");
+        assert_eq!(debts.at_place_of(&Volatile, 5), Debt { huge, frames: 2 });
     }
 
     #[test]

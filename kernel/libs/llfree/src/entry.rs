@@ -108,6 +108,21 @@ impl<'a> Entry<'a> {
         frames <= old && old <= most && self.quad.replace(persist, quad, new).is_ok()
     }
 
+    /// Adds frames to a count that they are missing from, if the word has not
+    /// changed; returns whether that is done.
+    #[inline(always)]
+    pub(crate) fn add_seen(
+        self,
+        persist: &impl Persist,
+        seen: Seen,
+        frames: u16,
+        most: u16,
+    ) -> bool {
+        let (old, Seen(quad)) = (self.seen(seen), seen);
+        let new = quad.wrapping_add(u64::from(frames) << self.shift);
+        old <= most && frames <= most - old && self.quad.replace(persist, quad, new).is_ok()
+    }
+
     /// Changes the whole word by a sum that stays within this entry, if that is fit.
     #[inline(always)]
     fn shift_from(

@@ -241,19 +241,24 @@ impl<'m> Trees<'m> {
 
     /// Adds what has been returned to the lower tables.
     #[inline(always)]
-    pub(crate) fn give(self, persist: &impl Persist, tree: usize, amount: Amount) {
-        if let Some(word) = self.words.get(tree) {
-            let old = word.fetch_add(persist, amount.word());
-            if old & FAILED != 0 {
-                self.hope(persist, tree, Tree(old.wrapping_add(amount.word())));
-            }
+    pub(crate) fn give(&self, persist: &impl Persist, tree: usize, amount: Amount) {
+        if let Some(now) = self.add(persist, tree, amount) {
+            self.hope(persist, tree, now);
         }
+    }
+
+    /// The same, but for what to expect of the tree: if it returns the tree, that is
+    /// left to [`Self::hope`].
+    #[inline(always)]
+    pub(crate) fn add(&self, persist: &impl Persist, tree: usize, amount: Amount) -> Option<Tree> {
+        let old = (self.words.get(tree)?).fetch_add(persist, amount.word());
+        (old & FAILED != 0).then(|| Tree(old.wrapping_add(amount.word())))
     }
 
     /// Expects blocks again for which a search has failed, as far as there are
     /// frames enough.
     #[cold]
-    fn hope(self, persist: &impl Persist, tree: usize, now: Tree) {
+    pub(crate) fn hope(&self, persist: &impl Persist, tree: usize, now: Tree) {
         let again = now.failed() & now.possible();
         if again != 0 {
             self.words[tree].clear(persist, again << FAILED_SHIFT);

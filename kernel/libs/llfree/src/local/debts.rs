@@ -16,7 +16,7 @@ const WHOLE_AHEAD: usize = 4;
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
     /// Adds frames, whose bits are clear, to the counts: later, if that is no risk.
-    #[inline]
+    #[inline(never)]
     pub(super) fn owe(&mut self, huge: usize, frames: u16) {
         let (zone, persist) = (self.zone, &self.zone.persist);
         let Some(entry) = self.lower.entry(huge) else {
@@ -42,8 +42,39 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         }
     }
 
+    /// The same for a single frame of a huge frame whose entry was this, if it is as
+    /// simple as most often; returns whether that is done.
+    #[inline(always)]
+    pub(super) fn owe_frame(&mut self, huge: usize, entry: u16) -> bool {
+        let (zone, persist) = (self.zone, &self.zone.persist);
+        let tree = self.trees.read(persist, huge / TREE);
+        let limit = Lower::<WORDS, TREE>::FREE.saturating_sub(entry);
+        let owing = self.owing + 1;
+        let is_done = !Self::is_scarce(tree)
+            && owing <= zone.frames() / OWED_SHARE
+            && self.debts.add_frame(persist, huge, limit);
+        if is_done {
+            self.set_owing(owing);
+        }
+        is_done
+    }
+
     /// Adds to a tree's word what its entries have already: later.
+    #[inline(always)]
     pub(super) fn owe_tree(&mut self, tree: usize, seen: Tree, amount: Amount) {
+        let owed = self.owed();
+        let frames = owed.amount().frames + amount.frames;
+        let most = WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES;
+        if self.may_hold && owed.tree() == tree && frames <= most && !Self::is_scarce(seen) {
+            self.set_owed(owed.plus(amount));
+        } else {
+            self.owe_tree_anew(tree, seen, amount);
+        }
+    }
+
+    /// The same where something else is owed, or enough.
+    #[inline(never)]
+    fn owe_tree_anew(&mut self, tree: usize, seen: Tree, amount: Amount) {
         if !self.may_hold || Self::is_scarce(seen) {
             return self.trees.give(&self.zone.persist, tree, amount);
         }

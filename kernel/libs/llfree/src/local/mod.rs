@@ -116,7 +116,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             cpu,
             line,
             places: [place; 2],
-            freed: Freed::default(),
+            freed: Freed::nothing(),
             debts: zone.debts(cpu),
             owing: 0,
             double_frees: DoubleFrees::default(),
@@ -219,7 +219,12 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
                     self.slot.set_mask(persist, side, mask | bit);
                     return Ok(());
                 }
+                return self.put_slowly(frame, order);
             }
+            return self.put_frame(frame);
+        }
+        if order == Zone::<P, WORDS, TREE>::HUGE_ORDER {
+            return self.put_huge(frame);
         }
         self.put_slowly(frame, order)
     }

@@ -4,7 +4,7 @@
 //! so that processors stay out of each other's way. A reservation keeps nobody
 //! from anything: whoever finds nothing better takes from any tree.
 
-use frame::{FrameId, Order};
+use frame::FrameId;
 use persist::Persist;
 
 use super::Local;
@@ -32,12 +32,26 @@ impl Place {
 }
 
 /// Into which tree the last frees went, and how many in a row.
-#[derive(Default)]
 pub(super) struct Freed {
     tree: usize,
-    times: u32,
-    /// The row of the last frame that was freed by itself.
-    pub(super) row: Option<usize>,
+    times: usize,
+    /// The row of the last frame that was freed by itself; [`Freed::NO_ROW`] if that
+    /// was none.
+    pub(super) row: usize,
+}
+
+impl Freed {
+    /// The number of no row.
+    pub(super) const NO_ROW: usize = usize::MAX;
+
+    /// Nothing was freed.
+    pub(super) const fn nothing() -> Self {
+        Self {
+            tree: 0,
+            times: 0,
+            row: Self::NO_ROW,
+        }
+    }
 }
 
 /// Index of the place that serves parts of huge frames.
@@ -46,7 +60,7 @@ pub(super) const PARTS: usize = 0;
 pub(super) const WHOLES: usize = 1;
 
 /// Frees in a row into one tree after which a processor moves there.
-const MOVE_AFTER: u32 = 4;
+const MOVE_AFTER: usize = 4;
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
     /// Returns which place serves an order.
@@ -80,25 +94,33 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         }
     }
 
-    /// Moves to another tree if the frees keep going there: what has just been
-    /// freed is the best to take next.
-    pub(super) fn freed_into(&mut self, frame: FrameId, order: Order) {
+    /// Notes where a free has gone; returns whether the processor had better follow,
+    /// with [`Self::follow`].
+    ///
+    /// Where frames come in random order, whether this tree is the last one's can't be
+    /// foreseen, so there is no branch on it.
+    #[inline(always)]
+    pub(super) fn freed_into(&mut self, tree: usize) -> bool {
+        let before = if self.freed.tree == tree {
+            self.freed.times
+        } else {
+            0
+        };
+        self.freed.tree = tree;
+        self.freed.times = before + 1;
+        before + 1 >= MOVE_AFTER && tree != self.places[PARTS].tree
+    }
+
+    /// Moves to the tree that frees keep going into: what has just been freed is the
+    /// best to take next.
+    #[inline(never)]
+    pub(super) fn follow(&mut self, frame: FrameId) {
         let tree = frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES;
-        if tree == self.places[PARTS].tree {
-            return;
-        }
-        if self.freed.tree != tree {
-            (self.freed.tree, self.freed.times) = (tree, 1);
-            return;
-        }
-        self.freed.times += 1;
-        if self.freed.times >= MOVE_AFTER && Self::kind(order.exponent()) == PARTS {
-            self.freed.times = 0;
-            if !self.trees.read(&self.zone.persist, tree).in_use() {
-                let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
-                let near = frame.0;
-                self.move_to(PARTS, Place { near, ..start });
-            }
+        self.freed.times = 0;
+        if !self.trees.read(&self.zone.persist, tree).in_use() {
+            let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
+            let near = frame.0;
+            self.move_to(PARTS, Place { near, ..start });
         }
     }
 

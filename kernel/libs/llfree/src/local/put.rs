@@ -9,15 +9,118 @@ use frame::{FrameId, Order};
 use persist::Persist;
 
 use super::Local;
-use super::place::PARTS;
+use super::place::{Freed, PARTS};
+use crate::entry::Span;
 use crate::error::PutError;
 use crate::lower::Lower;
 use crate::row::{WORD_ORDER, run};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Side};
+use crate::tree::Tree;
 use crate::zone::Zone;
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
+    /// Returns a single frame that is not of a held row. Quick where the frame can
+    /// simply be freed, and the counts wait.
+    ///
+    /// As in `direct`, all loads come first, and whatever is not as expected is left
+    /// to a slow function, called last.
+    #[inline(never)]
+    pub(super) fn put_frame(&mut self, frame: FrameId) -> Result<(), PutError> {
+        let persist = &self.zone.persist;
+        let row = frame.0 / WORD_FRAMES;
+        if !self.is_simple(frame) || self.may_hold && self.is_gathered(row) {
+            return self.put_slowly(frame, Order::FRAME);
+        }
+        let Some((entry, seen, word)) = self.lower.part_of(persist, frame) else {
+            return self.put_slowly(frame, Order::FRAME);
+        };
+        if !self.lower.free_bit(persist, word, frame) {
+            return self.put_slowly(frame, Order::FRAME);
+        }
+        self.freed.row = row;
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        self.clear_later(huge, 1);
+        if self.may_hold {
+            if !self.owe_frame(huge, entry.seen(seen)) {
+                return self.owe_rest(frame);
+            }
+        } else {
+            let full = Lower::<WORDS, TREE>::FREE;
+            let persist = &self.zone.persist;
+            let may_be_whole = entry.seen(seen) + 1 == full;
+            if may_be_whole || !entry.add_seen(persist, seen, 1, full) {
+                return self.owe_rest(frame);
+            }
+            let single = Zone::<P, WORDS, TREE>::amount(0);
+            if let Some(now) = self.trees.add(persist, huge / TREE, single) {
+                return self.hope_rest(frame, now);
+            }
+        }
+        if self.freed_into(frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES) {
+            return self.follow_rest(frame);
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing else to do on the occasion of a free, and no error.
+    #[inline(always)]
+    fn is_simple(&self, frame: FrameId) -> bool {
+        frame.0 < self.lower.frames() && !self.is_wanted() && !self.zone.has_doubts()
+    }
+
+    /// Ends a free before the counts.
+    #[inline(never)]
+    fn owe_rest(&mut self, frame: FrameId) -> Result<(), PutError> {
+        self.owe(frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES, 1);
+        self.freed_part(frame);
+        Ok(())
+    }
+
+    /// Ends a free before what to expect of the tree.
+    #[cold]
+    fn hope_rest(&mut self, frame: FrameId, now: Tree) -> Result<(), PutError> {
+        let tree = frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES;
+        self.trees.hope(&self.zone.persist, tree, now);
+        self.freed_part(frame);
+        Ok(())
+    }
+
+    /// Ends a free with a move.
+    #[inline(never)]
+    fn follow_rest(&mut self, frame: FrameId) -> Result<(), PutError> {
+        self.follow(frame);
+        Ok(())
+    }
+
+    /// Notes where a part of a huge frame was freed, and follows it.
+    fn freed_part(&mut self, frame: FrameId) {
+        if self.freed_into(frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES) {
+            self.follow(frame);
+        }
+    }
+
+    /// Returns a huge frame. Quick where it is one.
+    #[inline(never)]
+    pub(super) fn put_huge(&mut self, frame: FrameId) -> Result<(), PutError> {
+        let order = Zone::<P, WORDS, TREE>::HUGE_ORDER;
+        let is_quick =
+            frame.is_aligned(order) && self.lower.contains(frame, order) && self.is_simple(frame);
+        let persist = &self.zone.persist;
+        if !is_quick || (self.lower.put_whole(persist, frame, Span::One)).is_err() {
+            return self.put_slowly(frame, order);
+        }
+        self.freed.row = Freed::NO_ROW;
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        self.clear_later(huge, 1);
+        let (tree, amount) = (
+            huge / TREE,
+            Zone::<P, WORDS, TREE>::amount(order.exponent()),
+        );
+        self.owe_tree(tree, self.trees.read(&self.zone.persist, tree), amount);
+        Ok(())
+    }
+
     /// Returns a block in any way there is.
     #[inline(never)]
     pub(super) fn put_slowly(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
@@ -38,8 +141,15 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         if self.zone.has_doubts() {
             self.zone.settle_doubts(frame, order);
         }
-        self.freed.row = (order.exponent() < WORD_ORDER).then_some(frame.0 / WORD_FRAMES);
-        self.freed_into(frame, order);
+        let is_single = order.exponent() < WORD_ORDER;
+        self.freed.row = if is_single {
+            frame.0 / WORD_FRAMES
+        } else {
+            Freed::NO_ROW
+        };
+        if Self::kind(order.exponent()) == PARTS {
+            self.freed_part(frame);
+        }
         Ok(())
     }
 
@@ -105,14 +215,12 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         is_allocated
     }
 
-    /// Starts to gather the frames of a row, if this one is likely not the last, or
-    /// the last gather found more than one; returns whether it was taken.
+    /// Starts to gather the frames of a row, if that is promising; returns whether this
+    /// one was taken.
     fn gather(&mut self, frame: FrameId, order: Order) -> bool {
         let persist = &self.zone.persist;
         let (row, mask) = (frame.0 / WORD_FRAMES, bits_of(frame, order));
-        let gathered = self.slot.mask(persist, Side::Back);
-        let eager = gathered & gathered.wrapping_sub(1) != 0;
-        if self.freed.row != Some(row) && !eager {
+        if !self.is_gathered(row) {
             return false;
         }
         // A huge frame that is allocated as a whole is split by its first part,
@@ -129,8 +237,16 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let bits = Bits { row, mask };
         self.slot.own(persist, Side::Back, bits);
         self.back = self.hold(bits);
-        self.freed_into(frame, order);
+        self.freed_part(frame);
         true
+    }
+
+    /// Whether a frame of this row is to start a gather: it is likely not the last
+    /// one, or the last gather has found more than one.
+    #[inline(always)]
+    fn is_gathered(&self, row: usize) -> bool {
+        let gathered = self.slot.mask(&self.zone.persist, Side::Back);
+        self.freed.row == row || gathered & gathered.wrapping_sub(1) != 0
     }
 
     /// Whether the huge frame around a frame is allocated bit by bit. If the frame

@@ -10,12 +10,12 @@ use persist::Persist;
 
 use super::{Lower, persist_entry, persist_free, persist_now};
 use crate::cell::Cell;
-use crate::entry::{self, Entry, Span};
+use crate::entry::{self, Entry, Seen, Span};
 use crate::error::PutError;
 use crate::row::{WORD_ORDER, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
-impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
+impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
     /// Frees a part of a huge frame, which lies in the zone, without adding it to
     /// the counts: that is the caller's, for as many frames as the first value
     /// says, whatever the second one is.
@@ -46,6 +46,31 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             Some(words) => clear_group(persist, words, frame),
             None => nothing_there,
         }
+    }
+
+    /// Returns the entry of a frame's huge frame, if that is allocated in parts, and
+    /// the word of its bit.
+    #[inline(always)]
+    pub(crate) fn part_of(
+        &self,
+        persist: &impl Persist,
+        frame: FrameId,
+    ) -> Option<(Entry<'m>, Seen, &'m Cell)> {
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let (entry, field) = (self.entry(huge)?, self.field(huge)?);
+        let seen = entry.peek(persist);
+        let word = &field[frame.0 / WORD_FRAMES % WORDS];
+        (entry.seen(seen) <= Self::FREE).then_some((entry, seen, word))
+    }
+
+    /// Frees a single frame by the word of its bit, but for the counts; returns
+    /// whether it was allocated.
+    #[inline(always)]
+    pub(crate) fn free_bit(&self, persist: &impl Persist, word: &Cell, frame: FrameId) -> bool {
+        let was_set = word.clear_bit(persist, frame.0 % WORD_FRAMES);
+        // PERSIST: as in `clear_run`.
+        persist_free(persist, word);
+        was_set
     }
 
     /// Returns once the frames of a huge frame are allocated bit by bit.
@@ -97,6 +122,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     }
 
     /// Returns whole huge frames, which lie in the zone.
+    #[inline]
     pub(crate) fn put_whole<P: Persist>(
         &self,
         persist: &P,
@@ -120,6 +146,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     }
 
     /// Says why huge frames with these entries can't be returned as a whole.
+    #[cold]
     fn not_whole(frame: FrameId, found: [u16; 2], span: Span) -> PutError {
         let frames = (0..span.len())
             .map(|index| FrameId(frame.0 + index * Shape::<WORDS, TREE>::HUGE_FRAMES));
