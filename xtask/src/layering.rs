@@ -18,7 +18,15 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     (
         "fuzz",
         &[
-            "boot", "firmware", "frame", "llfree", "options", "persist", "plan", "record",
+            "boot",
+            "firmware",
+            "frame",
+            "llfree",
+            "options",
+            "ownership",
+            "persist",
+            "plan",
+            "record",
             "workload",
         ],
     ),

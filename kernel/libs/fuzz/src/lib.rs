@@ -22,6 +22,7 @@ mod input;
 mod ledger;
 mod nfit;
 mod options;
+mod ownership;
 mod placement;
 mod record;
 mod start_info;
@@ -46,7 +47,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     acpi::TARGET,
     nfit::TARGET,
     placement::TARGET,
@@ -54,6 +55,7 @@ pub const TARGETS: [Target; 12] = [
     elf::TARGET,
     options::TARGET,
     superblock::TARGET,
+    ownership::TARGET,
     tables::TARGET,
     ledger::TARGET,
     record::TARGET,
