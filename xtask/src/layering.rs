@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::workspace;
 
 /// The libraries and what each may depend on, of ours.
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("frame", &[]),
     ("freestanding", &[]),
     ("persist", &[]),
@@ -35,6 +35,7 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     ("options", &["frame"]),
     ("ownership", &["frame", "llfree", "options"]),
     ("plan", &["firmware", "frame"]),
+    ("poison", &["frame"]),
     ("prove", &["frame", "llfree", "persist"]),
     ("workload", &["frame"]),
 ];
