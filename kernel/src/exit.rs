@@ -22,6 +22,8 @@ const DEBUG_EXIT: [u16; 2] = [0x501, 0xF4];
 const QEMU_CONTROL: [u16; 2] = [0x604, 0xB004];
 /// Sleep enable, in the control register (ACPI 6.5, table 4-15).
 const SLEEP_ENABLE: u16 = 1 << 13;
+/// Which sleep, in the same register; all other bits belong to others.
+const SLEEP_TYPE: u16 = 0b111 << 10;
 /// The control register is ACPI's, not the firmware's.
 const ACPI_ENABLED: u16 = 1 << 0;
 /// How often to ask whether the firmware has let go.
@@ -69,8 +71,11 @@ fn sleep(power_off: &PowerOff) {
     let types = power_off.sleep_type;
     for (register, sleep_type) in [(a, types.a), (b, types.b)] {
         if let Some(port) = register {
+            // SAFETY: reading the control register has no effect.
+            let others = unsafe { in16(port) } & !(SLEEP_TYPE | SLEEP_ENABLE);
+            let value = others | u16::from(sleep_type) << 10 | SLEEP_ENABLE;
             // SAFETY: the firmware says that this switches the machine off.
-            unsafe { out16(port, u16::from(sleep_type) << 10 | SLEEP_ENABLE) };
+            unsafe { out16(port, value) };
         }
     }
 }

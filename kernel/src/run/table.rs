@@ -68,12 +68,17 @@ fn samples(report: &Report, clock: &Clock) {
     if rows.is_empty() {
         return;
     }
+    let unit = if clock.hz() == 0 {
+        "ticks of a clock of unknown speed"
+    } else {
+        "ns"
+    };
     let trust = if clock.is_trustworthy() {
         ""
     } else {
         " (functional only: emulated or variable clock)"
     };
-    info!("summary", "medians in ns per operation{trust}");
+    info!("summary", "medians in {unit} per operation{trust}");
     info!(
         "summary",
         "{:<7} {:<8} {:>5} {:>10} {:>9} {:>9}",
@@ -104,5 +109,9 @@ fn median(samples: &[&Sample], ticks: impl Fn(&Sample) -> u64, clock: &Clock) ->
     let mut times: Vec<f64> = samples.iter().map(per_operation).collect();
     times.sort_by(f64::total_cmp);
     let middle = times[times.len() / 2];
-    format!("{:.1}", middle * 1e9 / clock.hz().max(1) as f64)
+    let figure = match clock.hz() {
+        0 => middle,
+        hz => middle * 1e9 / hz as f64,
+    };
+    format!("{figure:.1}")
 }
