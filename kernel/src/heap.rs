@@ -14,7 +14,7 @@ use core::{
 };
 
 use linked_list_allocator::Heap;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 use x86_64::VirtAddr;
 
 use crate::mem::{MapError, Mapper};
@@ -23,6 +23,9 @@ use crate::mem::{MapError, Mapper};
 const EARLY_BYTES: usize = 2 << 20;
 /// Addresses that the grown part may take.
 const RESERVED_BYTES: u64 = 64 << 30;
+
+/// How often a processor tries to lock the heap: for seconds.
+const POLLS: u32 = 500_000_000;
 
 static mut EARLY: [u8; EARLY_BYTES] = [0; EARLY_BYTES];
 
@@ -34,6 +37,28 @@ static HEAP: KernelHeap = KernelHeap(Mutex::new(Parts {
 }));
 
 struct KernelHeap(Mutex<Parts>);
+
+impl KernelHeap {
+    /// Locks the heap.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a processor never lets it go: it has stopped answering in the
+    /// middle of a change, and what it leaves can't be trusted.
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        let attempt = |_| {
+            let parts = self.0.try_lock();
+            if parts.is_none() {
+                core::hint::spin_loop();
+            }
+            parts
+        };
+        match (0..POLLS).find_map(attempt) {
+            Some(parts) => parts,
+            None => panic!("the heap is held by a processor that does not answer"),
+        }
+    }
+}
 
 struct Parts {
     early: Heap,
@@ -48,7 +73,7 @@ struct Parts {
 /// 1. Called once, before anything allocates.
 pub(crate) unsafe fn start() {
     let bottom = (&raw mut EARLY).cast();
-    let mut parts = HEAP.0.lock();
+    let mut parts = HEAP.parts();
     // SAFETY: the array is writable, lives for ever, and by clause 1 nothing but
     // this heap uses it.
     unsafe { parts.early.init(bottom, EARLY_BYTES) };
@@ -61,7 +86,7 @@ pub(crate) unsafe fn start() {
 ///
 /// Returns [`MapError`]; the heap is then as large as before.
 pub(crate) fn grow(mapper: &mut Mapper<'_>, len_bytes: u64) -> Result<(), MapError> {
-    let mut parts = HEAP.0.lock();
+    let mut parts = HEAP.parts();
     let start = match parts.reserved {
         Some(start) => start,
         None => *parts.reserved.insert(mapper.reserve(RESERVED_BYTES)?),
@@ -87,7 +112,7 @@ pub(crate) fn grow(mapper: &mut Mapper<'_>, len_bytes: u64) -> Result<(), MapErr
 
 /// Returns how many bytes are in use and how many there are.
 pub(crate) fn usage() -> (usize, usize) {
-    let parts = HEAP.0.lock();
+    let parts = HEAP.parts();
     (
         parts.early.used() + parts.grown.used(),
         parts.early.size() + parts.grown.size(),
@@ -98,7 +123,7 @@ pub(crate) fn usage() -> (usize, usize) {
 // contract), under one lock, and take back only what they handed out.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let mut parts = self.0.lock();
+        let mut parts = self.parts();
         let grown = parts.grown.allocate_first_fit(layout);
         grown
             .or_else(|()| parts.early.allocate_first_fit(layout))
@@ -109,7 +134,7 @@ unsafe impl GlobalAlloc for KernelHeap {
         let Some(block) = NonNull::new(pointer) else {
             return;
         };
-        let mut parts = self.0.lock();
+        let mut parts = self.parts();
         let is_early = (parts.early.bottom()..parts.early.top()).contains(&pointer);
         let part = if is_early {
             &mut parts.early

@@ -20,6 +20,7 @@ mod memory_map;
 mod panic;
 mod phases;
 mod provenance;
+mod quarantine;
 mod reset;
 mod run;
 mod size;
@@ -32,8 +33,8 @@ use bootloader_api::{BootInfo, BootloaderConfig, config::Mapping, entry_point};
 use freestanding as _;
 
 use crate::{
-    arch::tsc::Clock, frames::DramFrames, handover::Handover, reset::ResetWay, system::System,
-    zones::Placement,
+    arch::tsc::Clock, frames::DramFrames, handover::Handover, quarantine::Quarantine,
+    reset::ResetWay, system::System, zones::Placement,
 };
 
 /// What the kernel asks of its loader.
@@ -68,16 +69,18 @@ fn main(info: &'static mut BootInfo) -> ! {
     console::add_firmware_port(&mut mapper, &topology, handover.regions);
     phases::start_interrupts(&mut mapper, &topology, &clock);
     let zones = phases::open_zones(&placement, volatile, &mut mapper, &options, &clock);
-    let crew = smp::start(&mut mapper, &topology, handover.regions, clock, cpus);
+    let limits = phases::limits(&options, cpus);
+    let crew = smp::start(&mut mapper, &topology, handover.regions, clock, limits);
 
-    fault::inject(options.fault);
     let mut system = System {
         options,
         resets: ResetWay::available(&topology),
         clock,
         crew,
         zones,
+        quarantine: Quarantine::default(),
     };
+    fault::inject(&mut system);
     let verdict = run::all(&mut system);
     phases::conclude(verdict, &system.zones);
     exit::power_off()

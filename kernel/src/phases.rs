@@ -1,5 +1,8 @@
 //! The steps of the boot that are a line in `main` and a few here.
 
+use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
+
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use firmware::{PersistentRange, Topology};
 use frame::{PhysAddr, PhysRange};
@@ -14,7 +17,7 @@ use crate::{
         segments::{self, Segments},
         tsc::Clock,
     },
-    console,
+    console, exit,
     frames::DramFrames,
     handover::Handover,
     heap,
@@ -22,7 +25,7 @@ use crate::{
     mem::Mapper,
     memory_map,
     size::Size,
-    smp::PerCpu,
+    smp::{Limits, PerCpu},
     zones::{self, OpenZone, Placement, Zones},
 };
 
@@ -82,11 +85,16 @@ pub(crate) fn processors(topology: &Topology, options: &Options) -> usize {
     enabled.min(wanted).clamp(1, ledger::MAX_CPUS)
 }
 
-/// Takes over the page tables and lets the heap grow.
-///
-/// # Panics
-///
-/// Panics if there is not enough DRAM for either: nothing would work.
+/// Returns what the processors must not exceed.
+pub(crate) fn limits(options: &Options, cpus: usize) -> Limits {
+    Limits {
+        most: cpus,
+        patience: Duration::from_secs(options.patience.into()),
+    }
+}
+
+/// Takes over the page tables and lets the heap grow. Without enough DRAM for
+/// either nothing would work, and the run ends with that verdict.
 pub(crate) fn take_over_memory(
     handover: &Handover,
     placement: &Placement,
@@ -96,11 +104,22 @@ pub(crate) fn take_over_memory(
     let persistent_bytes = persistent.map(|(zone, _)| zone.range.len_bytes()).sum();
     // SAFETY: the loader is gone, and there is no other mapper.
     let mapper = unsafe { Mapper::new(handover.direct, frames, persistent_bytes) };
-    let mut mapper = mapper.unwrap_or_else(|error| panic!("memory: {error}"));
+    let mut mapper = mapper.unwrap_or_else(|error| give_up(format!("{error}")));
     let zones = placement.plan.zones.iter();
     let largest = zones.map(|zone| zone.managed.len_bytes()).max();
     grow_heap(&mut mapper, handover.regions, largest.unwrap_or(0));
     mapper
+}
+
+/// Ends a run that this machine is too small for.
+fn give_up(reason: String) -> ! {
+    info!("memory", "can't go on: {reason}");
+    record(&Record::Verdict(Verdict {
+        pass: false,
+        reason,
+        not_applicable: Vec::new(),
+    }));
+    exit::power_off()
 }
 
 fn grow_heap(mapper: &mut Mapper<'_>, regions: &[MemoryRegion], largest_zone: u64) {
@@ -108,7 +127,7 @@ fn grow_heap(mapper: &mut Mapper<'_>, regions: &[MemoryRegion], largest_zone: u6
     let share = memory_map::usable_bytes(regions) / HEAP_PART;
     let bytes = share.min(wanted) & !0xFFF;
     if let Err(error) = heap::grow(mapper, bytes) {
-        panic!("memory: the heap can't grow by {}: {error}", Size(bytes));
+        give_up(format!("the heap can't grow by {}: {error}", Size(bytes)));
     }
     let (_, total) = heap::usage();
     info!("memory", "heap of {}", Size(total as u64));
@@ -158,6 +177,13 @@ pub(crate) fn start_interrupts(mapper: &mut Mapper<'_>, topology: &Topology, clo
     arch::pic::silence();
     let enabled = topology.processors.iter().filter(|p| p.enabled);
     let highest_id = enabled.map(|p| p.apic_id).max().unwrap_or(0);
+    let old = arch::machine_check::enable();
+    if old > 0 {
+        warn!(
+            "memory",
+            "{old} machine checks from before the boot are forgotten"
+        );
+    }
     match arch::apic::start(mapper, highest_id) {
         Ok(manners) => info!("smp", "local interrupt controllers: {manners}"),
         Err(error) => panic!("smp: can't map the local interrupt controller: {error}"),

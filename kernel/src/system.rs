@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use options::Options;
 
-use crate::{arch::tsc::Clock, reset::ResetWay, smp::Crew, zones::Zones};
+use crate::{arch::tsc::Clock, quarantine::Quarantine, reset::ResetWay, smp::Crew, zones::Zones};
 
 /// Everything that the job may use.
 pub(crate) struct System {
@@ -15,6 +15,8 @@ pub(crate) struct System {
     pub(crate) crew: Crew,
     /// The zones.
     pub(crate) zones: Zones,
+    /// Memory that is kept from use.
+    pub(crate) quarantine: Quarantine,
     /// Ways to reset the machine.
     pub(crate) resets: ArrayVec<ResetWay, 3>,
 }

@@ -9,6 +9,8 @@ pub(crate) struct CommandLine {
     pub(crate) seed: u64,
     /// Crash cycles.
     pub(crate) cycles: u32,
+    /// Seconds that a processor may take for a job.
+    pub(crate) patience: Option<u32>,
     /// Whether to run the small sizes.
     pub(crate) quick: bool,
     /// The parts of the job, all where empty.
@@ -39,6 +41,9 @@ impl CommandLine {
             format!("seed={}", self.seed),
             format!("cycles={}", self.cycles),
         ];
+        if let Some(seconds) = self.patience {
+            words.push(format!("patience={seconds}"));
+        }
         if self.quick {
             words.push("quick".into());
         }
@@ -101,6 +106,7 @@ mod tests {
         CommandLine {
             seed: u64::MAX,
             cycles: 7,
+            patience: Some(9),
             quick: true,
             parts: "crash,bench".into(),
             format: Permission::Tokens(vec![
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!((read.seed, read.cycles, read.quick), (u64::MAX, 7, true));
         assert!(read.permits.contains(TOKEN) && read.permits.overwrite.contains("ext4"));
         assert_eq!(read.permits.standing, Standing::Nothing);
+        assert_eq!(read.patience, 9);
         assert!(read.run.crash && read.run.bench && !read.run.selftest);
         assert_eq!(read.fault, options::Fault::Hang);
         assert!(read.emulate.is_some());

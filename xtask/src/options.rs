@@ -141,6 +141,10 @@ pub(crate) enum Fault {
     Hang,
     /// Power off without a verdict.
     Silent,
+    /// Lose a processor in the middle of a job.
+    Deaf,
+    /// Have the host break a line of memory.
+    MachineCheck,
 }
 
 /// The name of a value as the command line spells it.

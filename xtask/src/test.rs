@@ -6,6 +6,7 @@
 
 mod claims;
 mod conduct;
+mod faults;
 mod linker;
 mod madt;
 mod malformed;
@@ -85,7 +86,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 
 /// All trials, the longest first.
 fn trials() -> impl Iterator<Item = &'static Trial> {
-    let further = owners::trials().chain(malformed::trials());
+    let broken = faults::TRIALS.iter().chain(malformed::trials());
+    let further = owners::trials().chain(broken);
     table::TRIALS.iter().chain(further)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The table is the same on every processor and never changes after the boot
 //! processor has made it. An exception is always a defect, of this kernel or of
-//! the machine, and ends the run with the facts; only two vectors return.
+//! the machine, and ends the run with the facts; only a machine check that hurts
+//! nobody returns, and the vectors of timer and wake-up.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +14,7 @@ use x86_64::{
 };
 
 use super::{
-    apic, cpu,
+    apic, cpu, machine_check,
     segments::InterruptStack,
     stubs::{self, Frame},
     timer,
@@ -96,6 +97,8 @@ pub(super) extern "C" fn dispatch(frame: &Frame) {
     match frame.vector {
         // How a processor that panics stops the others.
         NON_MASKABLE if panic::is_under_way() => cpu::stop(),
+        // The one exception that is not always the end.
+        MACHINE_CHECK => machine_check::handle(frame),
         exception @ ..FIRST_DEVICE => report(exception, frame),
         vector if vector == u64::from(TIMER) => {
             // Before the handler: it may not return.

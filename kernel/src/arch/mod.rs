@@ -7,6 +7,7 @@
 pub(crate) mod apic;
 pub(crate) mod cpu;
 pub(crate) mod idt;
+pub(crate) mod machine_check;
 pub(crate) mod mtrr;
 pub(crate) mod paging;
 pub(crate) mod pic;

@@ -7,6 +7,7 @@
 //! is left alone from then on.
 
 mod firmware_port;
+mod lock;
 mod screen;
 mod serial;
 
@@ -14,13 +15,14 @@ use core::fmt::{self, Write};
 
 use arrayvec::ArrayVec;
 use bootloader_api::info::FrameBuffer;
-use spin::{Mutex, MutexGuard};
 
+use crate::arch::cpu;
 pub(crate) use firmware_port::add_firmware_port;
+use lock::{Held, Lock};
 use screen::Screen;
 pub(crate) use serial::{COM1, Serial};
 
-static CONSOLE: Mutex<Console> = Mutex::new(Console {
+static CONSOLE: Lock<Console> = Lock::new(Console {
     ports: ArrayVec::new_const(),
     screen: None,
 });
@@ -46,27 +48,36 @@ pub(crate) enum Audience {
 pub(crate) fn add_port(port: Serial) {
     // More than two can't be added: the first serial port and the one that the
     // firmware names.
-    let _ = CONSOLE.lock().ports.try_push(port);
+    if let Some(mut console) = CONSOLE.take() {
+        let _ = console.ports.try_push(port);
+    }
 }
 
 /// Returns whether a port at these registers is in use.
 pub(crate) fn has_port(base: u64) -> bool {
-    CONSOLE.lock().ports.iter().any(|port| port.base() == base)
+    let console = CONSOLE.take();
+    console.is_some_and(|console| console.ports.iter().any(|port| port.base() == base))
 }
 
 /// Adds the screen.
 pub(crate) fn add_screen(framebuffer: FrameBuffer) {
     let screen = Screen::new(framebuffer);
-    CONSOLE.lock().screen = screen;
+    if let Some(mut console) = CONSOLE.take() {
+        console.screen = screen;
+    }
 }
 
 /// Keeps lines off the screen while the returned value lives; it then shows what
 /// came in the meantime. Drawing is slow and must not fall into a timed section.
 pub(crate) fn keep_off_screen() -> OffScreen {
-    if let Some(screen) = &mut CONSOLE.lock().screen {
-        screen.pause();
-    }
+    with_screen(Screen::pause);
     OffScreen(())
+}
+
+fn with_screen(change: fn(&mut Screen)) {
+    let mut console = CONSOLE.take();
+    let screen = console.as_mut().and_then(|console| console.screen.as_mut());
+    screen.into_iter().for_each(change);
 }
 
 /// While it lives, nothing is drawn.
@@ -76,15 +87,37 @@ pub(crate) struct OffScreen(());
 
 impl Drop for OffScreen {
     fn drop(&mut self) {
-        if let Some(screen) = &mut CONSOLE.lock().screen {
-            screen.resume();
-        }
+        with_screen(Screen::resume);
     }
 }
 
-/// Writes one line.
+/// Writes one line. It is lost if a processor holds the console that does not
+/// answer any more: better than to be lost with it.
 pub(crate) fn line(audience: Audience, text: fmt::Arguments<'_>) {
-    CONSOLE.lock().line(audience, text);
+    if let Some(mut console) = CONSOLE.take() {
+        console.line(audience, text);
+    }
+}
+
+/// Takes the console away from processor `cpu`, and returns whether it had it.
+///
+/// # Safety
+///
+/// 1. The processor has been stopped for good.
+pub(crate) unsafe fn take_from(cpu: usize) -> bool {
+    let had = CONSOLE.is_held_by(cpu);
+    if had {
+        // SAFETY: by clause 1 its holder does nothing any more.
+        unsafe { CONSOLE.free() };
+    }
+    had
+}
+
+/// Stops this processor for good with the console in its hands: a test of what
+/// the others do.
+pub(crate) fn hold_for_ever() -> ! {
+    let _console = CONSOLE.take();
+    cpu::stop()
 }
 
 /// Writes one line even if whoever holds the console will never let it go.
@@ -99,17 +132,15 @@ pub(crate) fn last_line(text: fmt::Arguments<'_>) {
     console.line(Audience::People, text);
 }
 
-fn seize() -> MutexGuard<'static, Console> {
-    for _ in 0..PATIENCE {
-        if let Some(console) = CONSOLE.try_lock() {
+fn seize() -> Held<'static, Console> {
+    loop {
+        if let Some(console) = CONSOLE.take_within(PATIENCE) {
             return console;
         }
-        core::hint::spin_loop();
+        // SAFETY: all other processors are stopped, or about to be, and this one
+        // never returns to whatever held the lock: nobody uses the guard any more.
+        unsafe { CONSOLE.free() };
     }
-    // SAFETY: all other processors are stopped, or about to be, and this one
-    // never returns to whatever held the lock: nobody uses the guard any more.
-    unsafe { CONSOLE.force_unlock() };
-    CONSOLE.lock()
 }
 
 impl Console {

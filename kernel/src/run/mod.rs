@@ -49,13 +49,16 @@ pub(crate) fn all(system: &mut System) -> Verdict {
     for reason in &system.zones.left_alone {
         report.violation("zones", reason.clone());
     }
+    system.quarantine.settle(&system.zones);
     for scenario in &SCENARIOS {
         if (scenario.is_wanted)(&system.options) {
             (scenario.run)(system, &mut report);
         } else {
             info!("run", "{} is not wanted", scenario.name);
         }
+        system.quarantine.settle(&system.zones);
     }
+    system.quarantine.report();
     table::print(&report, &system.clock);
     report.verdict()
 }

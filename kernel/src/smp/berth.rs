@@ -11,7 +11,7 @@ use x86_64::{
 
 use super::{PerCpu, worker::Desk};
 use crate::arch::{
-    apic, idt,
+    apic, idt, machine_check,
     mtrr::Caching,
     segments::{self, Segments},
     to_usize,
@@ -73,6 +73,7 @@ pub(super) extern "C" fn enter(argument: u64) -> ! {
     unsafe { berth.segments.load() };
     idt::load();
     apic::enable();
+    machine_check::enable();
     let state = if Caching::read() == berth.caching {
         ONLINE
     } else {

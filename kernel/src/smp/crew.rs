@@ -4,14 +4,14 @@ use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 
 use super::worker::{Desk, Job};
-use crate::arch::{
-    apic::{self, Signal},
-    idt,
-    tsc::Clock,
+use crate::{
+    arch::{
+        apic::{self, Signal},
+        idt,
+        tsc::Clock,
+    },
+    console,
 };
-
-/// How long a job may take.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A processor that takes part.
 pub(super) struct Member {
@@ -23,6 +23,8 @@ pub(super) struct Member {
 /// The processors that are online, the boot processor first.
 pub(crate) struct Crew {
     clock: Clock,
+    /// How long a job may take.
+    patience: Duration,
     boot_node: u32,
     /// All but the boot processor.
     members: Vec<Member>,
@@ -35,22 +37,31 @@ pub(crate) struct Silent {
     pub(crate) cpu: usize,
     /// Identity of its local interrupt controller.
     pub(crate) apic_id: u32,
+    /// How long it was waited for.
+    pub(crate) patience: Duration,
+    /// Whether it had the console.
+    pub(crate) had_console: bool,
 }
 
 impl fmt::Display for Silent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (cpu, apic_id, seconds) = (self.cpu, self.apic_id, PATIENCE.as_secs());
+        let (cpu, apic_id, seconds) = (self.cpu, self.apic_id, self.patience.as_secs());
         write!(
             f,
             "processor {cpu} (apic id {apic_id}) did not come back within {seconds} s and was stopped"
-        )
+        )?;
+        match self.had_console {
+            true => f.write_str("; the console, which it held, was taken from it"),
+            false => Ok(()),
+        }
     }
 }
 
 impl Crew {
-    pub(super) fn new(clock: Clock, boot_node: u32) -> Self {
+    pub(super) fn new(clock: Clock, patience: Duration, boot_node: u32) -> Self {
         Self {
             clock,
+            patience,
             boot_node,
             members: Vec::new(),
         }
@@ -102,7 +113,7 @@ impl Crew {
         job(0);
         let working = &self.members[..others];
         let all_done = || working.iter().all(|member| member.desk.is_done());
-        if self.clock.wait_until(PATIENCE, all_done) {
+        if self.clock.wait_until(self.patience, all_done) {
             return Ok(());
         }
         self.dismiss_silent(others)
@@ -124,9 +135,17 @@ impl Crew {
         }
         // What INIT takes to arrive and to act (Intel SDM vol. 3A, 9.4.4.1).
         self.clock.wait(Duration::from_millis(10));
+        let stopped = (first + 1..).zip(&dismissed[..others - first]);
+        let mut had_console = false;
+        for (cpu, _) in stopped.filter(|(_, member)| is_silent(member)) {
+            // SAFETY: INIT has stopped it, and nobody starts it again.
+            had_console |= unsafe { console::take_from(cpu) };
+        }
         Err(Silent {
             cpu: first + 1,
             apic_id: dismissed[0].apic_id,
+            patience: self.patience,
+            had_console,
         })
     }
 }

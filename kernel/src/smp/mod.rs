@@ -15,4 +15,4 @@ mod worker;
 pub(crate) use barrier::{Barrier, Seat};
 pub(crate) use crew::Crew;
 pub(crate) use per_cpu::{PerCpu, cpu};
-pub(crate) use start::start;
+pub(crate) use start::{Limits, start};

@@ -37,18 +37,26 @@ const AFTER_STARTUP: Duration = Duration::from_micros(200);
 /// The end of what real mode code reaches.
 const LOW_END: u64 = 0xA_0000;
 
-/// Starts the processors that the firmware lists, `most` at most, and reports
-/// each one.
+/// What a crew must not exceed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Its processors.
+    pub(crate) most: usize,
+    /// How long they may take for a job.
+    pub(crate) patience: Duration,
+}
+
+/// Starts the processors that the firmware lists, and reports each one.
 pub(crate) fn start(
     mapper: &mut Mapper<'_>,
     topology: &Topology,
     regions: &[MemoryRegion],
     clock: Clock,
-    most: usize,
+    limits: Limits,
 ) -> Crew {
     let own_id = cpu::apic_id();
     let boot_node = topology.node_of_cpu(own_id).0;
-    let mut crew = Crew::new(clock, boot_node);
+    let mut crew = Crew::new(clock, limits.patience, boot_node);
     report(own_id, boot_node, CpuState::Online);
 
     let mut starter = Starter {
@@ -63,7 +71,7 @@ pub(crate) fn start(
             report(apic_id, node, CpuState::Disabled);
             continue;
         }
-        if crew.len() >= most {
+        if crew.len() >= limits.most {
             park(apic_id);
             continue;
         }

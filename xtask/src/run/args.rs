@@ -98,6 +98,9 @@ pub(crate) struct TestArgs {
     /// The parts of the job to do: selftest, crash, bench, separated by commas.
     #[arg(long, value_name = "PARTS", default_value = "")]
     pub(crate) parts: String,
+    /// Seconds that a processor of the guest may take for a job.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) patience: Option<u32>,
     /// A fault that the guest commits.
     #[arg(long = "break", value_enum, value_name = "FAULT")]
     pub(crate) fault: Option<Fault>,

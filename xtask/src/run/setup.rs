@@ -173,6 +173,7 @@ fn command_line(args: &Args, format: Permission) -> CommandLine {
     CommandLine {
         seed: args.seed,
         cycles: args.cycles,
+        patience: args.tests.patience,
         quick: args.quick,
         parts: args.tests.parts.clone(),
         format,

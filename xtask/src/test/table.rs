@@ -11,7 +11,7 @@ use Claim::{
 };
 
 /// A trial of one run, without files of its own.
-const fn plain(name: &'static str, steps: &'static [Step]) -> Trial {
+pub(super) const fn plain(name: &'static str, steps: &'static [Step]) -> Trial {
     Trial {
         name,
         file: Content::None,
@@ -30,7 +30,7 @@ const fn on_file(name: &'static str, file: Content, steps: &'static [Step]) -> T
     }
 }
 
-const fn step(line: &'static str, ends: Ends, claims: &'static [Claim]) -> Step {
+pub(super) const fn step(line: &'static str, ends: Ends, claims: &'static [Claim]) -> Step {
     let damage = Damage::None;
     Step {
         damage,

@@ -40,7 +40,7 @@ impl Sizes for Tables {
 
 fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let cpus = 1 + usize::from(input.u8());
+    let cpus = 1 + usize::from(input.u16() % 2048);
     let emulate = (input.u8() & 1 != 0).then(|| range(&mut input)).flatten();
     let mut regions = Vec::new();
     let mut topology = Box::<Topology>::default();
@@ -121,7 +121,7 @@ fn persistent(range: PhysRange, detail: u8, others: &[PersistentRange]) -> Persi
 
 fn seeds() -> Vec<Vec<u8>> {
     let machine = Output::default()
-        .u8(4)
+        .u16(3)
         .u8(0)
         // 640 KiB and 2 GiB of DRAM, the loader in it, 1 GiB persistent, a node.
         .u8(0)
@@ -145,7 +145,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .pages(1 << 20)
         .pages(256 << 10);
     let emulated = Output::default()
-        .u8(7)
+        .u16(1000)
         .u8(1)
         .pages(256 << 10)
         .pages(64 << 10)

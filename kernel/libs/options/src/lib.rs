@@ -30,6 +30,8 @@ pub struct Options {
     pub cycles: u32,
     /// Most processors to start, all by default (`cpus=`).
     pub cpus: Option<u32>,
+    /// Seconds that a processor may take for a job (`patience=`).
+    pub patience: u32,
     /// Whether to run the small sizes (`quick`).
     pub quick: bool,
     /// What may be formatted (`pmem.format=`, `pmem.overwrite=`).
@@ -50,6 +52,7 @@ impl Default for Options {
             seed: 42,
             cycles: 5,
             cpus: None,
+            patience: 120,
             quick: false,
             permits: Permits::default(),
             emulate: None,
@@ -87,6 +90,10 @@ impl Options {
                 let cpus = read::count(value).filter(|cpus| *cpus > 0);
                 self.cpus = Some(cpus.ok_or_else(wrong("a number from 1"))?);
             }
+            "patience" => {
+                let seconds = read::count(value).filter(|seconds| *seconds > 0);
+                self.patience = seconds.ok_or_else(wrong("a number from 1"))?;
+            }
             "quick" => self.quick = read::switch(value).ok_or_else(wrong("on, off"))?,
             "framebuffer" => self.framebuffer = read::switch(value).ok_or_else(wrong("on, off"))?,
             "pmem.format" => {
@@ -105,7 +112,7 @@ impl Options {
                 self.run = Parts::named(value).ok_or_else(wrong("selftest,crash,bench"))?;
             }
             "break" => {
-                self.fault = Fault::named(value).ok_or_else(wrong("none, panic, hang, silent"))?;
+                self.fault = Fault::named(value).ok_or_else(wrong(Fault::NAMES))?;
             }
             _ => return Err(Complaint::Key { key }),
         }
@@ -114,8 +121,7 @@ impl Options {
 }
 
 /// The keys that exist.
-pub const KEYS: &str =
-    "seed, cycles, cpus, quick, framebuffer, pmem.format, pmem.overwrite, pmem.emulate, run, break";
+pub const KEYS: &str = "seed, cycles, cpus, patience, quick, framebuffer, pmem.format, pmem.overwrite, pmem.emulate, run, break";
 
 /// The parts of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,15 +171,23 @@ pub enum Fault {
     Hang,
     /// Power off without a verdict.
     Silent,
+    /// Lose a processor, and go on.
+    Deaf,
+    /// Wait until the host has broken some memory, and go on.
+    MachineCheck,
 }
 
 impl Fault {
+    const NAMES: &str = "none, panic, hang, silent, deaf, machine-check";
+
     fn named(value: Option<&str>) -> Option<Self> {
         match value? {
             "none" => Some(Self::None),
             "panic" => Some(Self::Panic),
             "hang" => Some(Self::Hang),
             "silent" => Some(Self::Silent),
+            "deaf" => Some(Self::Deaf),
+            "machine-check" => Some(Self::MachineCheck),
             _ => None,
         }
     }

@@ -30,7 +30,7 @@ fn an_empty_command_line_permits_no_formatting() {
 
 #[test]
 fn every_option_is_read() {
-    let text = "seed=0x2a cycles=9 cpus=3 quick framebuffer=off \
+    let text = "seed=0x2a cycles=9 cpus=3 patience=7 quick framebuffer=off \
                 pmem.emulate=256M@512M run=crash,selftest break=hang";
     assert_eq!(
         accepted(text),
@@ -38,6 +38,7 @@ fn every_option_is_read() {
             seed: 42,
             cycles: 9,
             cpus: Some(3),
+            patience: 7,
             quick: true,
             permits: Permits::default(),
             emulate: PhysRange::new(PhysAddr(512 << 20), 256 << 20),
@@ -143,7 +144,11 @@ fn a_wrong_value_leaves_the_default_and_says_what_is_possible() {
         ("pmem.emulate=1é@0", "SIZE@ADDRESS"),
         ("run=everything", "selftest,crash,bench"),
         ("run=", "selftest,crash,bench"),
-        ("break=dance", "none, panic, hang, silent"),
+        (
+            "break=dance",
+            "none, panic, hang, silent, deaf, machine-check",
+        ),
+        ("patience=0", "a number from 1"),
     ] {
         let found = complaints(text);
         assert!(

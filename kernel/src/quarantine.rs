@@ -1,0 +1,122 @@
+//! Memory that a machine check has named, kept from use.
+//!
+//! The exception interrupts anything, so its handler only notes the address.
+//! Between two parts of the job nobody uses a zone, and this takes what is free
+//! of the huge frame around it, for the rest of the run. Frames in use are named
+//! and taken once they have come back. Nothing is written to the medium about it:
+//! after the next boot the firmware has to say again what is broken.
+
+use alloc::vec::Vec;
+
+use frame::{FrameId, Order, PhysAddr};
+use llfree::Local;
+use persist::Persist;
+use poison::{Isolation, TakesAt, isolate};
+
+use crate::{
+    arch::machine_check,
+    log::{info, warn},
+    zones::{OpenZone, Zones, with_zone},
+};
+
+/// A huge frame, of which some frames may still be in use.
+struct Place {
+    zone: &'static OpenZone,
+    frame: FrameId,
+    /// Frames taken so far.
+    kept: usize,
+}
+
+/// What is kept from use.
+#[derive(Default)]
+pub(crate) struct Quarantine {
+    places: Vec<Place>,
+}
+
+struct Handle<'z, P: Persist>(Local<'z, 'static, P>);
+
+impl<P: Persist> TakesAt for Handle<'_, P> {
+    fn take_at(&mut self, frame: FrameId, order: Order) -> bool {
+        self.0.get_at(frame, order).is_ok()
+    }
+}
+
+impl Quarantine {
+    /// Deals with what was noted since the last time. Nobody may be using a zone.
+    pub(crate) fn settle(&mut self, zones: &Zones) {
+        for place in &mut self.places {
+            // What came back since.
+            if let Some(Isolation { kept, .. }) = take(place.zone, place.frame) {
+                place.kept += kept;
+            }
+        }
+        while let Some(address) = machine_check::take_noted() {
+            self.add(address, zones);
+        }
+        let nameless = machine_check::take_nameless();
+        if nameless > 0 {
+            warn!(
+                "memory",
+                "{nameless} machine checks did not say where; nothing is kept from use"
+            );
+        }
+    }
+
+    /// Keeps the huge frame around an address from use.
+    fn add(&mut self, address: PhysAddr, zones: &Zones) {
+        let Some((zone, frame)) = find(address, zones) else {
+            warn!(
+                "memory",
+                "machine check at {address}: in no zone's frames, nothing to keep from use"
+            );
+            return;
+        };
+        let name = zone.name();
+        let Some(Isolation { kept, left }) = take(zone, frame) else {
+            warn!(
+                "memory",
+                "machine check at {address}: {name} is in use, nothing is kept from use"
+            );
+            return;
+        };
+        warn!(
+            "memory",
+            "machine check at {address}, frame {} of {name}: the 2 MiB around it are kept from \
+             use, {kept} frames now, {left} as soon as they are returned",
+            frame.0
+        );
+        self.places.push(Place { zone, frame, kept });
+    }
+
+    /// Says what is kept from use, if anything is.
+    pub(crate) fn report(&self) {
+        for Place { zone, frame, kept } in &self.places {
+            let name = zone.name();
+            info!(
+                "memory",
+                "{kept} frames around frame {} of {name} are kept from use", frame.0
+            );
+        }
+    }
+}
+
+/// Returns the zone among whose managed frames an address is.
+fn find(address: PhysAddr, zones: &Zones) -> Option<(&'static OpenZone, FrameId)> {
+    zones.iter().find_map(|zone| {
+        let managed = zone.placement.managed;
+        if address < managed.start() || address >= managed.end() {
+            return None;
+        }
+        let offset = crate::arch::to_usize(address.0 - managed.start().0);
+        let frame = FrameId(offset / frame::FRAME_SIZE);
+        Some((zone, frame))
+    })
+}
+
+/// Takes what is free around a frame; `None` if processor 0 is using the zone.
+fn take(zone: &OpenZone, frame: FrameId) -> Option<Isolation> {
+    with_zone!(&zone.allocator, zone => {
+        let mut handle = Handle(zone.local(0).ok()?);
+        Some(isolate(&mut handle, frame, zone.stats().frames))
+    })
+}
