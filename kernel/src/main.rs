@@ -27,14 +27,20 @@ mod size;
 mod smp;
 mod system;
 mod tables;
+mod tripwire;
 mod zones;
 
 use bootloader_api::{BootInfo, BootloaderConfig, config::Mapping, entry_point};
 use freestanding as _;
 
 use crate::{
-    arch::tsc::Clock, frames::DramFrames, handover::Handover, quarantine::Quarantine,
-    reset::ResetWay, system::System, zones::Placement,
+    arch::tsc::Clock,
+    frames::DramFrames,
+    handover::Handover,
+    quarantine::Quarantine,
+    reset::ResetWay,
+    system::System,
+    zones::{Breakage, Placement},
 };
 
 /// What the kernel asks of its loader.
@@ -68,13 +74,22 @@ fn main(info: &'static mut BootInfo) -> ! {
     phases::hide_persistent(&mut mapper, &topology, handover.regions);
     console::add_firmware_port(&mut mapper, &topology, handover.regions);
     phases::start_interrupts(&mut mapper, &topology, &clock);
-    let zones = phases::open_zones(&placement, volatile, &mut mapper, &options, &clock);
+    let resets = ResetWay::available(&topology, options.reset);
+    let breakage = Breakage::new(&options, &resets);
+    let zones = phases::open_zones(
+        &placement,
+        volatile,
+        &mut mapper,
+        &options,
+        breakage,
+        &clock,
+    );
     let limits = phases::limits(&options, cpus);
     let crew = smp::start(&mut mapper, &topology, handover.regions, clock, limits);
 
     let mut system = System {
         options,
-        resets: ResetWay::available(&topology),
+        resets,
         clock,
         crew,
         zones,
@@ -82,6 +97,6 @@ fn main(info: &'static mut BootInfo) -> ! {
     };
     fault::inject(&mut system);
     let verdict = run::all(&mut system);
-    phases::conclude(verdict, &system.zones);
+    phases::conclude(verdict, &system.zones, breakage);
     exit::power_off()
 }

@@ -7,7 +7,7 @@ use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use firmware::{PersistentRange, Topology};
 use frame::{PhysAddr, PhysRange};
 use options::Options;
-use record::{Record, Verdict};
+use record::{Record, StageName, Verdict};
 use workload::ledger;
 use x86_64::VirtAddr;
 
@@ -26,7 +26,8 @@ use crate::{
     memory_map,
     size::Size,
     smp::{Limits, PerCpu},
-    zones::{self, OpenZone, Placement, Zones},
+    tripwire,
+    zones::{self, Breakage, OpenZone, Placement, Zones},
 };
 
 /// What the heap grows by, where this part of DRAM is as much.
@@ -197,9 +198,11 @@ pub(crate) fn open_zones(
     volatile: &'static [OpenZone],
     mapper: &mut Mapper<'_>,
     options: &Options,
+    breakage: Breakage,
     clock: &Clock,
 ) -> Zones {
-    let (persistent, left_alone) = zones::open_persistent(placement, mapper, options, clock);
+    let (persistent, left_alone) =
+        zones::open_persistent(placement, mapper, options, breakage, clock);
     let zones = Zones {
         volatile,
         persistent: persistent.leak(),
@@ -211,7 +214,8 @@ pub(crate) fn open_zones(
 
 /// Closes the zones and says how it went; nothing is said after the verdict's
 /// record.
-pub(crate) fn conclude(verdict: Verdict, zones: &Zones) {
+pub(crate) fn conclude(verdict: Verdict, zones: &Zones, breakage: Breakage) {
+    tripwire::enter(StageName::Shutdown, breakage.crash, breakage.reset);
     for zone in zones.iter() {
         if let Err(error) = zone.close() {
             warn!("zones", "{} stays marked as in use: {error}", zone.name());

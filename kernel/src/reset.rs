@@ -8,7 +8,8 @@
 use core::arch::asm;
 
 use arrayvec::ArrayVec;
-use firmware::{Space, Topology, fadt::Reset};
+use firmware::{Space, Topology, fadt};
+use options::Reset;
 use x86_64::{
     VirtAddr,
     instructions::{interrupts, tables::lidt},
@@ -41,16 +42,23 @@ pub(crate) enum ResetWay {
 }
 
 impl ResetWay {
-    /// Returns the ways that this machine has.
-    pub(crate) fn available(topology: &Topology) -> ArrayVec<Self, 3> {
-        let fadt = topology.reset.and_then(Self::from_register);
+    /// Returns the ways that this machine has, of those that are wanted; at least
+    /// one.
+    pub(crate) fn available(topology: &Topology, wanted: Reset) -> ArrayVec<Self, 3> {
+        let register = topology.reset.and_then(Self::from_register);
         // A keyboard controller that firmware forgets to mention is common; one
         // that isn't there costs nothing but the wait.
         let others = [Self::Keyboard, Self::TripleFault];
-        fadt.into_iter().chain(others).collect()
+        let is_wanted = |way: &Self| match wanted {
+            Reset::Any => true,
+            Reset::Orderly => *way != Self::TripleFault,
+            Reset::TripleFault => *way == Self::TripleFault,
+        };
+        let ways = register.into_iter().chain(others);
+        ways.filter(is_wanted).collect()
     }
 
-    fn from_register(Reset { register, value }: Reset) -> Option<Self> {
+    fn from_register(fadt::Reset { register, value }: fadt::Reset) -> Option<Self> {
         match register.space {
             Space::Port => Some(Self::Fadt {
                 port: register.port()?,

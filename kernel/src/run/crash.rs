@@ -8,21 +8,56 @@
 //!
 //! A reset by the machine itself leaves all stores that were visible: it shows
 //! what a platform with flush-on-fail caches promises, and nothing about weaker
-//! ones. There this part is not applicable.
+//! ones. There this part is not applicable, unless the zone's tables are under an
+//! emulated cache that a reset loses.
 
 mod cycle;
 mod fuse;
+mod saving;
 mod teams;
 mod trial;
 
 use alloc::{format, vec::Vec};
 
+use record::StageName;
+
 use super::{report::Report, sizes::Sizes};
-use crate::{log::info, system::System, zones::OpenZone};
+use crate::{log::info, system::System, tripwire, zones::OpenZone};
 use trial::Trial;
+
+/// Judges a crash that an earlier boot has left, where no further one is wanted: a
+/// zone is not used before it is known what became of it.
+pub(super) fn look_back(system: &mut System, report: &mut Report) {
+    for zone in system.zones.persistent {
+        let Some(store) = &zone.store else {
+            continue;
+        };
+        match Trial::find(zone, store, system) {
+            Ok(Some(trial)) if trial.is_running() => trial.judge(report),
+            Ok(_) => {}
+            Err(error) => report.violation("crash", format!("{}: {error}", zone.name())),
+        }
+    }
+    retire_violated(system, report);
+}
+
+/// Takes persistent zones out of use if anything is wrong.
+fn retire_violated(system: &mut System, report: &Report) {
+    if report.has_violations() && !system.zones.persistent.is_empty() {
+        info!(
+            "crash",
+            "no further use of persistent zones: what was found stays as it is"
+        );
+        system.zones.persistent = &[];
+    }
+}
 
 /// Judges the last crash; provokes the next, or settles the series.
 pub(super) fn run(system: &mut System, report: &mut Report) {
+    if system.options.cycles == 0 {
+        look_back(system, report);
+    }
+    tripwire::announce(StageName::Judge);
     let mut trials = Vec::new();
     for zone in system.zones.persistent {
         trials.extend(begin(zone, system, report));
@@ -33,12 +68,8 @@ pub(super) fn run(system: &mut System, report: &mut Report) {
     if trials.is_empty() {
         return;
     }
+    retire_violated(system, report);
     if report.has_violations() {
-        info!(
-            "crash",
-            "no further use of persistent zones: what was found stays as it is"
-        );
-        system.zones.persistent = &[];
         return;
     }
     leave_out_surplus(&mut trials, system.crew.len(), report);
@@ -91,7 +122,7 @@ fn begin(zone: &'static OpenZone, system: &System, report: &mut Report) -> Optio
         ));
         return None;
     }
-    if !store.survives_reset() {
+    if !store.is_told_by_reset() {
         let (name, domain) = (zone.name(), store.persistent.domain);
         report.not_applicable(format!(
             "crash recovery on {name}: domain {domain}: caches are lost with the power, which a reset can't show"

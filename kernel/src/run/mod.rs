@@ -50,6 +50,9 @@ pub(crate) fn all(system: &mut System) -> Verdict {
         report.violation("zones", reason.clone());
     }
     system.quarantine.settle(&system.zones);
+    if !system.options.run.crash {
+        crash::look_back(system, &mut report);
+    }
     for scenario in &SCENARIOS {
         if (scenario.is_wanted)(&system.options) {
             (scenario.run)(system, &mut report);

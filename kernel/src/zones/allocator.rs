@@ -9,7 +9,12 @@ use alloc::vec::Vec;
 
 use frame::{FrameId, Order};
 use llfree::{Inconsistency, Stats, Zone};
-use persist::{Adr, Eadr, Volatile};
+use persist::{Adr, Eadr, Event, Observed, Volatile};
+
+use super::cut::Cut;
+
+/// A platform whose events are counted, to break the machine at one of them.
+pub(crate) type Counted<P> = Observed<P, fn(Event)>;
 
 /// The allocator of a zone.
 pub(crate) enum Allocator {
@@ -19,6 +24,10 @@ pub(crate) enum Allocator {
     Eadr(Zone<'static, Eadr>),
     /// In memory whose platform saves what the memory controller has.
     Adr(Zone<'static, Adr>),
+    /// In memory whose platform saves caches, with a wire tied to an event.
+    Counted(Zone<'static, Counted<Eadr>>),
+    /// In memory whose platform loses an emulated cache.
+    Cut(Zone<'static, Counted<Cut>>),
 }
 
 /// Evaluates an expression with the zone itself, whatever its type.
@@ -28,6 +37,8 @@ macro_rules! with_zone {
             $crate::zones::Allocator::Volatile($zone) => $value,
             $crate::zones::Allocator::Eadr($zone) => $value,
             $crate::zones::Allocator::Adr($zone) => $value,
+            $crate::zones::Allocator::Counted($zone) => $value,
+            $crate::zones::Allocator::Cut($zone) => $value,
         }
     };
 }

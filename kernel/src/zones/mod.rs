@@ -6,6 +6,7 @@
 //! writable.
 
 mod allocator;
+mod cut;
 mod look;
 mod persistent;
 mod placement;
@@ -23,7 +24,8 @@ use record::How;
 use spin::Mutex;
 
 pub(crate) use allocator::{Allocator, with_zone};
-pub(crate) use persistent::open_persistent;
+pub(crate) use cut::Cut;
+pub(crate) use persistent::{Breakage, open_persistent};
 pub(crate) use placement::Placement;
 pub(crate) use report::report_plan;
 pub(crate) use volatile::open_volatile;
@@ -48,6 +50,8 @@ pub(crate) struct Store {
     pub(crate) persistent: Persistent,
     /// The superblock, to note an orderly end.
     pub(crate) superblock: Mutex<&'static mut [u8]>,
+    /// The cache over its tables that a reset loses, if one is emulated.
+    pub(crate) cut: Option<Cut>,
     /// Room outside the managed frames.
     pub(crate) annex: &'static [AtomicU64],
     /// The managed frames, of which the kernel itself uses none.
@@ -72,10 +76,11 @@ impl Zones {
 }
 
 impl Store {
-    /// Returns whether stores that were visible survive a reset of the machine,
-    /// so that resets can show that the zone does.
-    pub(crate) fn survives_reset(&self) -> bool {
-        self.persistent.emulated || self.persistent.domain == Domain::Eadr
+    /// Returns whether a reset of the machine does to the zone what a power failure
+    /// would, so that resets can show that it survives one.
+    pub(crate) fn is_told_by_reset(&self) -> bool {
+        let is_lossless = self.persistent.emulated || self.persistent.domain == Domain::Eadr;
+        is_lossless || self.cut.is_some()
     }
 }
 

@@ -1,23 +1,26 @@
 //! Opening persistent zones.
 
-use alloc::{format, string::String, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::{
+    mem,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use firmware::Domain;
 use frame::{GIANT_SIZE, PhysAddr, PhysRange};
 use llfree::{
     Memory, Zone,
-    media::{self, Geometry, OpenError, Opened},
+    media::{self, Geometry, Opened},
 };
-use options::Options;
+use options::{Crash, Options};
 use ownership::{Decision, Finding, Permission, decide};
-use persist::{Adr, Eadr, Persist, WriteBack};
+use persist::{Adr, Eadr, Event, Observed, Persist, WriteBack};
 use plan::{Persistent, ZonePlacement};
-use record::How;
+use record::{How, StageName};
 use spin::Mutex;
 
 use super::{
-    Allocator, OpenZone, Placement, Store,
+    Allocator, Cut, OpenZone, Placement, Store,
     look::look,
     placement::Tables,
     report::{report_inspected, report_opened},
@@ -25,12 +28,41 @@ use super::{
 };
 use crate::{
     arch::{
+        timer::Handler,
         to_usize,
         tsc::{Clock, ticks},
     },
     log::warn,
     mem::{Access, Mapped, Mapper, claim},
+    reset::ResetWay,
+    tripwire,
 };
+
+/// How the machine is to be broken, as far as it matters when zones are opened.
+#[derive(Clone, Copy)]
+pub(crate) struct Breakage {
+    /// When.
+    pub(crate) crash: Crash,
+    /// Whether caches are lost then.
+    pub(crate) powercut: bool,
+    /// By what.
+    pub(crate) reset: Handler,
+}
+
+impl Breakage {
+    /// Breaks the machine as the command line says, by the first of these ways.
+    pub(crate) fn new(options: &Options, resets: &[ResetWay]) -> Self {
+        let first = resets.first().copied().unwrap_or(ResetWay::TripleFault);
+        Self {
+            crash: options.crash,
+            powercut: options.powercut,
+            reset: Box::leak(Box::new(move || first.pull(|_| ()))),
+        }
+    }
+}
+
+/// Where the events of a zone are counted.
+const COUNT: fn(Event) = tripwire::count;
 
 /// Opens the persistent zones of the plan that are ours or may become so; the
 /// second list has a sentence for each of the others.
@@ -38,6 +70,7 @@ pub(crate) fn open_persistent(
     placement: &Placement,
     mapper: &mut Mapper<'_>,
     options: &Options,
+    breakage: Breakage,
     clock: &Clock,
 ) -> (Vec<OpenZone>, Vec<String>) {
     let mut open_zones = Vec::new();
@@ -48,7 +81,8 @@ pub(crate) fn open_persistent(
         } else {
             Permission::Tokens(&options.permits)
         };
-        match open(zone, persistent, placement.cpus, mapper, permission) {
+        let cpus = placement.cpus;
+        match open(zone, persistent, cpus, mapper, permission, breakage) {
             Ok((open, how, ticks)) => {
                 report_opened(&open, how, clock.micros(ticks));
                 open_zones.push(open);
@@ -80,6 +114,7 @@ fn open(
     cpus: usize,
     mapper: &mut Mapper<'_>,
     permission: Permission<'_>,
+    breakage: Breakage,
 ) -> Result<(OpenZone, Opened, u64), String> {
     if !mapper.direct().covers(zone.upper) {
         return Err(format!(
@@ -106,24 +141,22 @@ fn open(
     let mapped = mapper.map(zone.range, Access::Write);
     let mapped = mapped.map_err(|error| format!("{}: {error}", zone.name))?;
     let parts = Parts::claim(zone, persistent, &mapped, mapper);
-    let start = ticks();
-    let opened = match (persistent.domain, persistent.emulated, WriteBack::detect()) {
-        (Domain::Eadr, false, _) => parts
-            .open(zone, persistent, format, cpus, Eadr)
-            .map(|(zone, store, how)| (Allocator::Eadr(zone), store, how)),
-        (_, _, Some(instruction)) => parts
-            .open(zone, persistent, format, cpus, Adr::new(instruction))
-            .map(|(zone, store, how)| (Allocator::Adr(zone), store, how)),
-        (_, _, None) => {
-            return Err(format!(
-                "{} is left alone: the processor has no instruction to write its cache back",
-                zone.name
-            ));
-        }
+    let stage = match format {
+        media::Format::Allowed => StageName::Format,
+        media::Format::Never => StageName::Recovery,
     };
+    tripwire::enter(stage, breakage.crash, breakage.reset);
+    let start = ticks();
+    let life = Life {
+        zone,
+        persistent,
+        format,
+        cpus,
+    };
+    let opened = parts.open_on_platform(&life, breakage);
     let passed = ticks().wrapping_sub(start);
-    let (allocator, store, how) = opened
-        .map_err(|error| format!("{} at {} is left alone: {error}", zone.name, zone.range))?;
+    let (allocator, store, how) =
+        opened.map_err(|why| format!("{} at {} is left alone: {why}", zone.name, zone.range))?;
     let open = OpenZone {
         placement: zone.clone(),
         allocator,
@@ -217,41 +250,91 @@ impl Parts {
         }
     }
 
+    /// Opens the zone on what the platform is, or is emulated to be.
+    fn open_on_platform(
+        mut self,
+        life: &Life<'_>,
+        breakage: Breakage,
+    ) -> Result<(Allocator, Store, Opened), String> {
+        if breakage.powercut {
+            let cut = self.put_cache_over();
+            let opened = self.open(life, Observed::new(cut, COUNT), Allocator::Cut);
+            return opened.map(|(allocator, store, how)| {
+                let cut = Some(cut);
+                (allocator, Store { cut, ..store }, how)
+            });
+        }
+        let is_counted = matches!(breakage.crash, Crash::Event { .. });
+        match (life.persistent.domain, life.persistent.emulated) {
+            (Domain::Eadr, false) if is_counted => {
+                self.open(life, Observed::new(Eadr, COUNT), Allocator::Counted)
+            }
+            (Domain::Eadr, false) => self.open(life, Eadr, Allocator::Eadr),
+            _ => match WriteBack::detect() {
+                Some(instruction) => self.open(life, Adr::new(instruction), Allocator::Adr),
+                None => Err("the processor has no instruction to write its cache back".into()),
+            },
+        }
+    }
+
+    /// Replaces the tables by copies in a cache over them.
+    fn put_cache_over(&mut self) -> Cut {
+        let tables = [
+            mem::take(&mut self.superblock),
+            mem::take(&mut self.replica),
+            mem::take(&mut self.memory.lower),
+        ];
+        let (cut, copies) = Cut::over(tables);
+        [self.superblock, self.replica, self.memory.lower] = copies;
+        cut
+    }
+
     /// Opens the zone; the result has how it came to be.
     fn open<P: Persist>(
         self,
-        zone: &ZonePlacement,
-        persistent: &Persistent,
-        format: media::Format,
-        cpus: usize,
+        life: &Life<'_>,
         persist: P,
-    ) -> Result<(Zone<'static, P>, Store, Opened), OpenError> {
-        let expected = geometry(zone, persistent);
+        allocator: fn(Zone<'static, P>) -> Allocator,
+    ) -> Result<(Allocator, Store, Opened), String> {
+        let expected = geometry(life.zone, life.persistent);
         let (superblock, memory) = (self.superblock, self.memory);
+        if let (media::Format::Allowed, Some(first)) = (life.format, self.annex.first()) {
+            // What an earlier life or others have left there is no ledger of the
+            // zone that is made now. Before the zone is complete: a crash in
+            // between must not leave it with a ledger of other frames.
+            first.store(0, Ordering::Release);
+            persist.flush(first);
+            persist.fence();
+        }
         let opened = media::open(
             superblock,
             self.replica,
             memory,
             &expected,
-            format,
-            cpus,
+            life.format,
+            life.cpus,
             persist,
         );
-        let (zone, how) = opened?;
-        if let (Opened::Created, Some(first)) = (&how, self.annex.first()) {
-            // What others have left there is no ledger.
-            first.store(0, Ordering::Release);
-        }
+        let (zone, how) = opened.map_err(|error| format!("{error}"))?;
         let store = Store {
             how: match how {
                 Opened::Created => How::Created,
                 Opened::Recovered(_) => How::Recovered,
             },
-            persistent: *persistent,
+            persistent: *life.persistent,
             superblock: Mutex::new(superblock),
+            cut: None,
             annex: self.annex,
             content: self.content,
         };
-        Ok((zone, store, how))
+        Ok((allocator(zone), store, how))
     }
+}
+
+/// What a zone is opened as.
+struct Life<'p> {
+    zone: &'p ZonePlacement,
+    persistent: &'p Persistent,
+    format: media::Format,
+    cpus: usize,
 }

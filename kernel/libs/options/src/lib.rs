@@ -11,6 +11,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod crash;
 mod permits;
 mod read;
 mod words;
@@ -19,6 +20,7 @@ use core::fmt;
 
 use frame::PhysRange;
 
+pub use crash::{Crash, Phase, Reset};
 pub use permits::{MOST_TOKENS, Names, Permits, Standing, Token};
 
 /// Everything that the command line decides.
@@ -28,6 +30,13 @@ pub struct Options {
     pub seed: u64,
     /// Crash cycles to go through (`cycles=`).
     pub cycles: u32,
+    /// What ends a crash cycle (`crash=`).
+    pub crash: Crash,
+    /// How the machine resets itself (`reset=`).
+    pub reset: Reset,
+    /// Whether caches are lost with the power, which is emulated in DRAM
+    /// (`powercut`).
+    pub powercut: bool,
     /// Most processors to start, all by default (`cpus=`).
     pub cpus: Option<u32>,
     /// Seconds that a processor may take for a job (`patience=`).
@@ -51,6 +60,9 @@ impl Default for Options {
         Self {
             seed: 42,
             cycles: 5,
+            crash: Crash::Timer,
+            reset: Reset::Any,
+            powercut: false,
             cpus: None,
             patience: 120,
             quick: false,
@@ -86,6 +98,16 @@ impl Options {
         match key {
             "seed" => self.seed = read::number(value).ok_or_else(wrong("a number"))?,
             "cycles" => self.cycles = read::count(value).ok_or_else(wrong("a number"))?,
+            "crash" => {
+                let expected = "timer, host, PHASE:N, PHASE:FIRST-LAST with a phase of \
+                                format, recovery, run, shutdown";
+                self.crash = Crash::named(value).ok_or_else(wrong(expected))?;
+            }
+            "reset" => {
+                let reset = Reset::named(value);
+                self.reset = reset.ok_or_else(wrong("any, orderly, triple-fault"))?;
+            }
+            "powercut" => self.powercut = read::switch(value).ok_or_else(wrong("on, off"))?,
             "cpus" => {
                 let cpus = read::count(value).filter(|cpus| *cpus > 0);
                 self.cpus = Some(cpus.ok_or_else(wrong("a number from 1"))?);
@@ -121,7 +143,8 @@ impl Options {
 }
 
 /// The keys that exist.
-pub const KEYS: &str = "seed, cycles, cpus, patience, quick, framebuffer, pmem.format, pmem.overwrite, pmem.emulate, run, break";
+pub const KEYS: &str = "seed, cycles, crash, reset, powercut, cpus, patience, quick, framebuffer, \
+                        pmem.format, pmem.overwrite, pmem.emulate, run, break";
 
 /// The parts of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

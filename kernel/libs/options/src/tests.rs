@@ -9,7 +9,7 @@ use std::{
 use frame::{PhysAddr, PhysRange};
 use proptest::prelude::*;
 
-use super::{Complaint, Fault, MOST_TOKENS, Options, Parts, Permits, Token};
+use super::{Complaint, Crash, Fault, MOST_TOKENS, Options, Parts, Permits, Phase, Reset, Token};
 
 fn accepted(text: &str) -> Options {
     Options::parse(text, |complaint| panic!("{complaint}"))
@@ -30,13 +30,21 @@ fn an_empty_command_line_permits_no_formatting() {
 
 #[test]
 fn every_option_is_read() {
-    let text = "seed=0x2a cycles=9 cpus=3 patience=7 quick framebuffer=off \
+    let text = "seed=0x2a cycles=9 crash=recovery:1-900 reset=orderly powercut cpus=3 patience=7 \
+                quick framebuffer=off \
                 pmem.emulate=256M@512M run=crash,selftest break=hang";
     assert_eq!(
         accepted(text),
         Options {
             seed: 42,
             cycles: 9,
+            crash: Crash::Event {
+                phase: Phase::Recovery,
+                first: 1,
+                last: 900
+            },
+            reset: Reset::Orderly,
+            powercut: true,
             cpus: Some(3),
             patience: 7,
             quick: true,
@@ -112,6 +120,26 @@ fn names_of_marks_are_compared_as_a_whole() {
 }
 
 #[test]
+fn a_crash_at_one_event_is_a_range_of_one() {
+    let crash = accepted("crash=format:7").crash;
+    assert_eq!(crash, accepted("crash=format:7-7").crash);
+    assert!(matches!(
+        crash,
+        Crash::Event {
+            phase: Phase::Format,
+            first: 7,
+            last: 7
+        }
+    ));
+    assert_eq!(accepted("crash=host").crash, Crash::Host);
+    assert_eq!(accepted("crash=host crash=timer").crash, Crash::Timer);
+}
+
+/// What may follow `crash=`.
+const CRASHES: &str = "timer, host, PHASE:N, PHASE:FIRST-LAST with a phase of \
+                       format, recovery, run, shutdown";
+
+#[test]
 fn an_unknown_key_names_the_known_ones() {
     let complaint = complaints("sead=1")[0].to_string();
     assert!(complaint.contains("\"sead\""), "{complaint}");
@@ -126,6 +154,13 @@ fn a_wrong_value_leaves_the_default_and_says_what_is_possible() {
         ("seed=+1", "a number"),
         ("seed=99999999999999999999", "a number"),
         ("cycles=5000000000", "a number"),
+        ("crash=whenever", CRASHES),
+        ("crash=run", CRASHES),
+        ("crash=run:0", CRASHES),
+        ("crash=run:3-2", CRASHES),
+        ("crash=sleep:1", CRASHES),
+        ("reset=maybe", "any, orderly, triple-fault"),
+        ("powercut=perhaps", "on, off"),
         ("cpus=0", "a number from 1"),
         ("quick=maybe", "on, off"),
         ("framebuffer=2", "on, off"),

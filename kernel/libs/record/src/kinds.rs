@@ -24,6 +24,10 @@ pub enum Record {
     Open(Open),
     /// One measured repetition on one processor.
     Sample(Sample),
+    /// A stage begins in which the machine may be broken.
+    Stage(Stage),
+    /// How an emulated power cut has gone so far.
+    Cache(Cache),
     /// One crash, recovered and judged.
     Crash(Crash),
     /// Something that must never happen did.
@@ -248,6 +252,47 @@ pub struct Sample {
     pub get_ticks: u64,
     /// Ticks for all frees; 0 where the workload measures pairs in `get_ticks`.
     pub put_ticks: u64,
+}
+
+/// A stage begins in which the machine may be broken. It lasts until the next one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Which.
+    pub stage: StageName,
+    /// The persist event of this stage that breaks the machine, from 1; 0 where
+    /// something else does.
+    pub event: u64,
+}
+
+/// The stages of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageName {
+    /// A region becomes ours.
+    Format,
+    /// A region is recovered.
+    Recovery,
+    /// The last crash is judged, and what leaked is returned.
+    Judge,
+    /// All processors allocate and free.
+    Work,
+    /// What was owned is returned.
+    Settle,
+    /// The zones are closed.
+    Shutdown,
+}
+
+/// What an emulated cache has done in this boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Lines written back because they were flushed.
+    pub flushed: u64,
+    /// Lines written back at random.
+    pub evicted: u64,
+    /// Lines that differ from the medium right now.
+    pub dirty: u64,
 }
 
 /// One crash, recovered and judged.

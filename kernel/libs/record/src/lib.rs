@@ -16,8 +16,8 @@ mod kinds;
 mod line;
 
 pub use kinds::{
-    Boot, Cpu, CpuState, Crash, How, Inspect, Open, Plan, Pmem, Range, Record, Region, Sample,
-    Verdict, Violation, Workload, ZonePlan,
+    Boot, Cache, Cpu, CpuState, Crash, How, Inspect, Open, Plan, Pmem, Range, Record, Region,
+    Sample, Stage, StageName, Verdict, Violation, Workload, ZonePlan,
 };
 pub use line::{LineError, MARKER, parse, to_line};
 

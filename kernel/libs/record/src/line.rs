@@ -67,8 +67,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Boot, Cpu, CpuState, Crash, How, Open, Plan, Pmem, Range, Region, Sample, VERSION, Verdict,
-        Violation, Workload, ZonePlan,
+        Boot, Cache, Cpu, CpuState, Crash, How, Open, Plan, Pmem, Range, Region, Sample, Stage,
+        StageName, VERSION, Verdict, Violation, Workload, ZonePlan,
     };
 
     fn one_of_each() -> Vec<Record> {
@@ -144,6 +144,15 @@ mod tests {
                 ops: 1 << 40,
                 get_ticks: 1,
                 put_ticks: 0,
+            }),
+            Record::Stage(Stage {
+                stage: StageName::Recovery,
+                event: 17,
+            }),
+            Record::Cache(Cache {
+                flushed: 900,
+                evicted: 80,
+                dirty: 3,
             }),
             Record::Crash(Crash {
                 zone: "pmem0".into(),

@@ -1,37 +1,42 @@
-//! One crash: all processors at work, and a timer that ends it.
+//! One crash: all processors at work, and something that ends it.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use arrayvec::ArrayVec;
 use firmware::Node;
+use frame::Order;
 use llfree::Zone;
+use options::{Crash, Phase};
 use persist::Persist;
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
     rand_core::{Rng, SeedableRng},
 };
+use record::{Record, StageName};
 use spin::Mutex;
 use workload::crash::{Held, Mix, run_until};
 
 use super::{
     super::{handle::Handle, report::Report, sizes::Sizes},
-    fuse::Fuse,
+    fuse::{Ending, Fuse},
     teams::Teams,
     trial::Trial,
 };
 use crate::{
     arch::timer::{self, Handler},
-    log::info,
+    log::{self, info},
     reset::ResetWay,
     system::System,
+    tripwire,
     zones::with_zone,
 };
 
 /// Blocks that one processor may hold.
 const MAX_HELD: usize = 1 << 13;
 
-/// Breaks the machine in the middle of work. Returns only if that went wrong.
+/// Works until the machine breaks. Returns only where that is left to the
+/// shutdown, or where something went wrong.
 pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, report: &mut Report) {
     let cpus = system.crew.len();
     let trials: &'static [Trial] = trials.leak();
@@ -45,21 +50,19 @@ pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, repor
         .unwrap_or_default();
     let code = cycle as usize % system.resets.len();
     let seed = system.options.seed ^ u64::from(cycle) << 32;
-    let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let part = f64::from(dice.next_u32()) / f64::from(u32::MAX);
     let handler = handler(trials, system.resets.clone(), code);
-    let fuse = Fuse::new(
-        trials.len(),
-        sizes.operations,
-        sizes.fuse.mul_f64(part),
-        handler,
-    );
+    let ending = ending(system.options.crash, sizes, seed, handler);
+    let means = match ending {
+        Ending::Timer(..) => system.resets[code].name(),
+        Ending::Stop => "the shutdown",
+        Ending::Elsewhere => "something else",
+    };
     info!(
         "crash",
-        "cycle {cycle}: {cpus} processors at work, {} within {} ms",
-        system.resets[code].name(),
-        sizes.fuse.as_millis()
+        "cycle {cycle}: {cpus} processors at work, until {means} ends it"
     );
+    let fuse = Fuse::new(trials.len(), sizes.operations, ending);
+    tripwire::enter(StageName::Work, system.options.crash, handler);
 
     let failed = AtomicBool::new(false);
     let breaches = Mutex::new(Vec::new());
@@ -76,9 +79,30 @@ pub(super) fn crash(system: &mut System, trials: Vec<Trial>, sizes: Sizes, repor
         }
     });
     timer::disarm();
+    tripwire::announce(StageName::Settle);
     let silent = ran.err().map(|silent| format!("{silent}"));
     for what in breaches.into_inner().into_iter().chain(silent) {
         report.violation("crash", format!("cycle {cycle}: {what}"));
+    }
+    if !report.has_violations() {
+        trials.iter().for_each(|trial| trial.balance(report));
+    }
+}
+
+/// Returns what ends a cycle.
+fn ending(crash: Crash, sizes: Sizes, seed: u64, handler: Handler) -> Ending {
+    let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let part = f64::from(dice.next_u32()) / f64::from(u32::MAX);
+    match crash {
+        Crash::Host
+        | Crash::Event {
+            phase: Phase::Run, ..
+        } => Ending::Elsewhere,
+        Crash::Event {
+            phase: Phase::Shutdown,
+            ..
+        } => Ending::Stop,
+        Crash::Timer | Crash::Event { .. } => Ending::Timer(sizes.fuse.mul_f64(part), handler),
     }
 }
 
@@ -90,6 +114,15 @@ fn handler(trials: &'static [Trial], ways: ArrayVec<ResetWay, 3>, first: usize) 
             trials.iter().for_each(|trial| trial.note(index));
         })
     }))
+}
+
+/// Reports what emulated caches have done: a power cut that nothing was evicted
+/// before, or that finds nothing to lose, shows little.
+fn tell_cuts(trials: &[Trial]) {
+    let stores = trials.iter().filter_map(|trial| trial.zone.store.as_ref());
+    for cut in stores.filter_map(|store| store.cut) {
+        log::record(&Record::Cache(cut.figures()));
+    }
 }
 
 /// One processor's part of a cycle.
@@ -132,10 +165,14 @@ impl Shift<'_> {
                 "processor {}: {homeless} blocks stay where they are", self.cpu
             );
         }
+        if cfg!(mutant = "leak_one_frame") {
+            zone.local(self.cpu)
+                .ok()
+                .and_then(|mut local| local.get(Order::FRAME).ok());
+        }
         let mix = Mix::half_of(zone.stats().frames, size);
         let stop = || {
-            fuse.count(self.cpu, team);
-            failed.load(Ordering::Relaxed)
+            fuse.count(self.cpu, team, || tell_cuts(self.trials)) || failed.load(Ordering::Relaxed)
         };
         run_until(&mut worker, &mut handle, &mut held, &mix, self.seed, stop)
             .map_err(|breach| format!("{breach}"))

@@ -6,15 +6,14 @@ use frame::FrameId;
 use llfree::{Fate, Zone};
 use persist::Persist;
 use record::{Crash, How};
-use workload::{
-    ledger::{
-        Account, Block, Config, CycleResult, Judgement, Ledger, LedgerError, Ordered, Phase, judge,
-        reclaim,
-    },
-    stamp::FrameStamps,
+use workload::ledger::{
+    Account, Block, Config, CycleResult, Judgement, Ledger, LedgerError, Phase, judge, reclaim,
 };
 
-use super::super::{handle::Handle, report::Report};
+use super::{
+    super::{handle::Handle, report::Report},
+    saving::{SavedStamps, Saving},
+};
 use crate::{
     arch::tsc,
     log::info,
@@ -28,8 +27,8 @@ const EXTERNAL: u64 = 0;
 /// One zone under trial.
 pub(super) struct Trial {
     pub(super) zone: &'static OpenZone,
-    pub(super) ledger: Ledger<'static>,
-    pub(super) stamps: FrameStamps<'static>,
+    pub(super) ledger: Ledger<'static, Saving>,
+    pub(super) stamps: SavedStamps,
     /// Whether this boot has made the ledger.
     is_new: bool,
     /// How this machine can be reset; a result's code is an index, from 1.
@@ -43,28 +42,52 @@ impl Trial {
         store: &'static Store,
         system: &System,
     ) -> Result<Self, LedgerError> {
+        match Self::find(zone, store, system)? {
+            Some(trial) => Ok(trial),
+            None => {
+                let ledger = Self::new_ledger(zone, store, system)?;
+                Ok(Self::on(ledger, true, zone, store, system))
+            }
+        }
+    }
+
+    /// Finds the ledger of the zone, if there is one.
+    pub(super) fn find(
+        zone: &'static OpenZone,
+        store: &'static Store,
+        system: &System,
+    ) -> Result<Option<Self>, LedgerError> {
         let found = match store.how {
-            How::Recovered => Ledger::open(store.annex, Ordered).map(Some),
-            How::Created => Ok(None),
+            How::Recovered => Ledger::open(store.annex, Saving::of(store)),
+            How::Created => return Ok(None),
         };
-        let found = match found {
+        match found {
             // An earlier boot did not want one, or was interrupted before the
             // ledger was whole, which its magic number says last.
-            Err(LedgerError::NotFormatted { found: 0 }) => None,
-            found => found?,
-        };
-        let is_new = found.is_none();
-        let ledger = match found {
-            Some(ledger) => ledger,
-            None => Self::new_ledger(zone, store, system)?,
-        };
-        Ok(Self {
+            Err(LedgerError::NotFormatted { found: 0 }) => Ok(None),
+            found => found.map(|ledger| Some(Self::on(ledger, false, zone, store, system))),
+        }
+    }
+
+    fn on(
+        ledger: Ledger<'static, Saving>,
+        is_new: bool,
+        zone: &'static OpenZone,
+        store: &'static Store,
+        system: &System,
+    ) -> Self {
+        Self {
             zone,
-            stamps: FrameStamps::new(ledger.config().epoch, store.content),
+            stamps: SavedStamps::new(ledger.config().epoch, store),
             ledger,
             is_new,
             ways: system.resets.iter().map(|way| way.name()).collect(),
-        })
+        }
+    }
+
+    /// Returns whether the machine broke in the middle of a cycle.
+    pub(super) fn is_running(&self) -> bool {
+        self.ledger.progress().phase == Phase::Running
     }
 
     /// Returns whether the zone is in the middle of a series.
@@ -80,7 +103,7 @@ impl Trial {
     ) -> Result<(), LedgerError> {
         if self.ledger.progress().phase == Phase::Complete {
             self.ledger = Self::new_ledger(self.zone, store, system)?;
-            self.stamps = FrameStamps::new(self.ledger.config().epoch, store.content);
+            self.stamps = SavedStamps::new(self.ledger.config().epoch, store);
         }
         Ok(())
     }
@@ -89,7 +112,7 @@ impl Trial {
         zone: &OpenZone,
         store: &Store,
         system: &System,
-    ) -> Result<Ledger<'static>, LedgerError> {
+    ) -> Result<Ledger<'static, Saving>, LedgerError> {
         let config = Config {
             frames: zone.allocator.stats().frames,
             // Stamps of earlier series in the same memory must not match.
@@ -97,7 +120,7 @@ impl Trial {
             seed: system.options.seed,
             cycles: system.options.cycles,
         };
-        Ledger::format(store.annex, &config, Ordered)
+        Ledger::format(store.annex, &config, Saving::of(store))
     }
 
     /// Returns whether enough crashes have been judged.
@@ -156,13 +179,23 @@ impl Trial {
 
     /// Gives back what leaked; then every frame is owned or free.
     fn reclaim(&self, report: &mut Report) {
+        self.reclaim_leaked(report);
+        self.balance(report);
+    }
+
+    fn reclaim_leaked(&self, report: &mut Report) {
         let name = self.zone.name();
         let reclaimed = with_zone!(&self.zone.allocator, zone => self.reclaim_in(zone));
         match reclaimed {
             Ok(0) => {}
             Ok(frames) => info!("crash", "{name}: {frames} frames that nobody owns returned"),
-            Err(what) => return report.violation("crash", format!("{name}: {what}")),
+            Err(what) => report.violation("crash", format!("{name}: {what}")),
         }
+    }
+
+    /// Checks that every frame is owned or free, while nobody works.
+    pub(super) fn balance(&self, report: &mut Report) {
+        let name = self.zone.name();
         let owned = self.ledger.survivors();
         let owned: u64 = owned.map(|block| block.order.frames() as u64).sum();
         let stats = self.zone.allocator.stats();

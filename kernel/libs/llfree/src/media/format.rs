@@ -61,6 +61,9 @@ pub(super) fn begin<P: Persist>(
     primary.write_header(persist, &encode(geometry, P::DOMAIN));
     primary.reset_mounts(persist);
     primary.reset_roots(persist);
+    if cfg!(mutant = "ready_early") {
+        finish(primary, replica, geometry, persist);
+    }
 }
 
 pub(super) fn finish<P: Persist>(

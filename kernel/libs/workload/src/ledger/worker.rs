@@ -105,6 +105,11 @@ impl<M: Medium, S: Stamper> Worker<'_, M, S> {
         self.give_up(block, seq);
         // From here on the block may have its next owner, who writes the owner
         // word: hands off.
+        if cfg!(mutant = "ledger_acks_early") {
+            self.finish();
+            let put = alloc.put(block.frame, block.order);
+            return put.map_err(|error| Breach::Refused { block, error });
+        }
         alloc
             .put(block.frame, block.order)
             .map_err(|error| Breach::Refused { block, error })?;
