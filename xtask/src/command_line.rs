@@ -21,6 +21,8 @@ pub(crate) struct CommandLine {
     pub(crate) emulate: Option<(Size, Size)>,
     /// A fault to commit.
     pub(crate) fault: Option<Fault>,
+    /// Further words, which win over those before.
+    pub(crate) further: Vec<String>,
 }
 
 /// What the kernel may format.
@@ -61,7 +63,23 @@ impl CommandLine {
         if let Some(fault) = self.fault {
             words.push(format!("break={}", name_of(&fault)));
         }
+        words.extend_from_slice(&self.further);
         words
+    }
+
+    /// Nothing but a permission, to be filled in.
+    pub(crate) fn nothing(format: Permission) -> Self {
+        Self {
+            seed: 0,
+            cycles: 0,
+            quick: false,
+            parts: String::new(),
+            format,
+            patience: None,
+            emulate: None,
+            fault: None,
+            further: Vec::new(),
+        }
     }
 
     /// The words on one line.
@@ -115,6 +133,7 @@ mod tests {
             ]),
             emulate: Some(stand_in(Size::mib(2048))),
             fault: Some(Fault::Hang),
+            further: vec!["powercut".into(), "seed=5".into()],
         }
     }
 
@@ -122,7 +141,8 @@ mod tests {
     fn the_kernel_understands_every_word() {
         let line = everything().line();
         let read = Options::parse(&line, |word| panic!("{word:?} in {line}"));
-        assert_eq!((read.seed, read.cycles, read.quick), (u64::MAX, 7, true));
+        assert_eq!((read.seed, read.cycles, read.quick), (5, 7, true));
+        assert!(read.powercut);
         assert!(read.permits.contains(TOKEN) && read.permits.overwrite.contains("ext4"));
         assert_eq!(read.permits.standing, Standing::Nothing);
         assert_eq!(read.patience, 9);

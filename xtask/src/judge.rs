@@ -15,8 +15,10 @@ mod tests;
 use std::{fs::File, os::unix::fs::FileExt as _, path::Path, sync::atomic::AtomicU64};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use frame::FRAME_SIZE;
-use workload::ledger::{self, Judgement, Ledger, LedgerError, Ordered, Phase};
+use frame::{FRAME_SIZE, FrameId};
+use workload::ledger::{
+    self, Allocated as _, Judgement, Ledger, LedgerError, Ordered, Phase, Progress,
+};
 
 use content::Content;
 use superblock::{Span, Superblock};
@@ -27,8 +29,29 @@ use tables::Tables;
 pub(crate) struct ZoneJudgement {
     /// Identity of the zone, in hexadecimal.
     pub(crate) id: String,
+    /// Whether a cycle was running when the machine broke.
+    pub(crate) is_running: bool,
     /// The judgement.
     pub(crate) judgement: Judgement,
+}
+
+/// What is in a file, zone by zone.
+#[derive(Debug)]
+pub(crate) enum Zone {
+    /// Somebody keeps account.
+    Accounted(Box<ZoneJudgement>),
+    /// Nobody does, and no frame is allocated either.
+    Vacant,
+}
+
+/// Whose account is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// That of a cycle that is running; whatever other zones hold is left out.
+    Running,
+    /// That of every ledger that was ever worked with; without one, nothing may be
+    /// allocated. True of a kernel that does nothing but crash.
+    Everything,
 }
 
 /// Judges every zone in a file whose ledger says that a crash cycle is running.
@@ -41,27 +64,47 @@ pub(crate) struct ZoneJudgement {
 /// Returns an error if the file can't be read, or if a zone is damaged beyond
 /// what any crash does.
 pub(crate) fn judge_file(path: &Path) -> Result<Vec<ZoneJudgement>> {
+    let zones = judge_zones(path, Scope::Running)?.into_iter();
+    let accounted = zones.filter_map(|zone| match zone {
+        Zone::Accounted(judgement) => Some(*judgement),
+        Zone::Vacant => None,
+    });
+    Ok(accounted.collect())
+}
+
+/// Judges every zone in a file that only crash cycles were run on, whether one is
+/// running or not.
+///
+/// # Errors
+///
+/// As [`judge_file`]; also if frames are allocated that nobody keeps account of.
+pub(crate) fn judge_all(path: &Path) -> Result<Vec<Zone>> {
+    judge_zones(path, Scope::Everything)
+}
+
+fn judge_zones(path: &Path, scope: Scope) -> Result<Vec<Zone>> {
     let image = Image::open(path)?;
-    let mut judgements = Vec::new();
+    let mut zones = Vec::new();
     let mut offset = 0;
     while offset + FRAME_SIZE as u64 <= image.len {
         let Some(superblock) = image.superblock(offset)? else {
             offset += FRAME_SIZE as u64;
             continue;
         };
-        let zone = judge_zone(&image, offset, &superblock)
+        let zone = judge_zone(&image, offset, &superblock, scope)
             .with_context(|| format!("zone {} at offset {offset:#x}", superblock.id()))?;
-        judgements.extend(zone);
+        zones.extend(zone);
         offset += superblock.region_len;
     }
-    Ok(judgements)
+    Ok(zones)
 }
 
 fn judge_zone(
     image: &Image,
     offset: u64,
     superblock: &Superblock,
-) -> Result<Option<ZoneJudgement>> {
+    scope: Scope,
+) -> Result<Option<Zone>> {
     ensure!(
         offset + superblock.region_len <= image.len,
         "the zone has {} bytes, the file ends after {}",
@@ -70,26 +113,42 @@ fn judge_zone(
     );
     let annex = image.words(offset, superblock.annex)?;
     let ledger = match Ledger::open(&annex, Ordered) {
-        Err(LedgerError::NotFormatted { .. }) => return Ok(None),
-        ledger => ledger?,
+        Err(LedgerError::NotFormatted { .. }) => None,
+        ledger => Some(ledger?),
     };
-    if ledger.progress().phase != Phase::Running {
+    let is_taken = |progress: Progress| match (progress.phase, scope) {
+        (Phase::Running, _) => true,
+        (Phase::Idle, Scope::Everything) => progress.cycle > 0,
+        (Phase::Idle | Phase::Complete, _) => false,
+    };
+    let taken = ledger.filter(|ledger| is_taken(ledger.progress()));
+    if taken.is_none() && scope == Scope::Running {
         return Ok(None);
     }
+    let tables = Tables::new(image.bytes(offset, superblock.lower)?, superblock.frames)?;
+    let Some(ledger) = taken else {
+        let frames = (0..superblock.frames).map(FrameId);
+        let allocated = frames.filter(|&frame| tables.is_allocated(frame)).count();
+        ensure!(
+            allocated == 0,
+            "{allocated} frames are allocated, and nobody keeps account of them"
+        );
+        return Ok(Some(Zone::Vacant));
+    };
     if ledger.frames() != superblock.frames {
         let (ledger, zone) = (ledger.frames(), superblock.frames);
         bail!("the ledger accounts for {ledger} frames, the zone has {zone}");
     }
-    let tables = Tables::new(image.bytes(offset, superblock.lower)?, superblock.frames)?;
     let content = Content {
         file: &image.file,
         start: offset + superblock.managed_offset,
         epoch: ledger.config().epoch,
     };
-    Ok(Some(ZoneJudgement {
+    Ok(Some(Zone::Accounted(Box::new(ZoneJudgement {
         id: superblock.id(),
+        is_running: ledger.progress().phase == Phase::Running,
         judgement: ledger::judge(&ledger, &tables, &content),
-    }))
+    }))))
 }
 
 /// A file that is only read.

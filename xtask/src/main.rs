@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod command_line;
+mod crash;
 mod figures;
 mod fuzz;
 mod guest;
@@ -40,6 +41,7 @@ use clap::Parser;
 enum Subcommand {
     Run(run::Args),
     Test(test::Args),
+    Crash(crash::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
     Image(make::ImageArgs),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let ended = match Subcommand::parse() {
         Subcommand::Run(args) => run::main(&args),
         Subcommand::Test(args) => test::main(&args),
+        Subcommand::Crash(args) => crash::main(&args),
         Subcommand::Bench(args) => bench::main(&args),
         Subcommand::Fuzz(args) => fuzz::main(&args),
         Subcommand::Image(args) => make::image(&args),

@@ -6,6 +6,7 @@
 
 mod claims;
 mod conduct;
+mod crashes;
 mod faults;
 mod linker;
 mod madt;

@@ -104,7 +104,7 @@ pub(crate) struct TestArgs {
     /// A fault that the guest commits.
     #[arg(long = "break", value_enum, value_name = "FAULT")]
     pub(crate) fault: Option<Fault>,
-    /// A mutation of the allocator, which must not pass.
+    /// A mutation of the kernel, which must not pass.
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Mutant>,
     /// Kill QEMU, as by a power failure, some time after so many recovered crashes.
@@ -112,7 +112,7 @@ pub(crate) struct TestArgs {
     pub(crate) kill_after: Option<u32>,
 }
 
-/// Mutations of the allocator.
+/// Mutations of the kernel, most of them of its allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Mutant {
@@ -120,6 +120,14 @@ pub(crate) enum Mutant {
     GetForgetsBit,
     /// Recovery trusts the counters that it finds.
     RecoverSkipsRecount,
+    /// No flush reaches the emulated medium.
+    FlushDoesNothing,
+    /// A free is acknowledged before it is made.
+    LedgerAcksEarly,
+    /// The region is declared ready before its tables are made.
+    ReadyEarly,
+    /// A processor takes a frame that nobody keeps account of.
+    LeakOneFrame,
 }
 
 impl Args {
@@ -193,7 +201,10 @@ mod tests {
             ("--drive floppy", "virtio, ahci, nvme, usb"),
             ("--persistence disk", "cpu, mem-ctrl, none"),
             ("--break nothing", "panic, hang, silent"),
-            ("--mutant x", "get_forgets_bit, recover_skips_recount"),
+            (
+                "--mutant x",
+                "get_forgets_bit, recover_skips_recount, flush_does_nothing",
+            ),
             ("--parts bench,sleep", "selftest, crash, bench"),
         ] {
             let error = parse(line).expect_err(line);

@@ -18,7 +18,7 @@ use crate::{
     fuzz, shell, workspace,
 };
 
-use super::{Tally, conduct::Conductor, said, trial::Trial};
+use super::{Tally, conduct::Conductor, crashes, said, trial::Trial};
 
 /// A ring of tests on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) enum Ring {
     Fuzz,
     /// The images, built and inspected.
     Images,
+    /// The kernel, broken again and again.
+    Crashes,
 }
 
 /// The name of the outermost ring, which is made of trials.
@@ -44,12 +46,13 @@ const AT_ONCE: usize = 2;
 
 impl Ring {
     /// All rings, the innermost first.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Format,
         Self::Lints,
         Self::Host,
         Self::Fuzz,
         Self::Images,
+        Self::Crashes,
     ];
 
     /// Its name.
@@ -60,6 +63,7 @@ impl Ring {
             Self::Host => "host",
             Self::Fuzz => "fuzz",
             Self::Images => "images",
+            Self::Crashes => "crashes",
         }
     }
 
@@ -83,6 +87,7 @@ impl Ring {
             }
             Self::Fuzz => fuzz::slice(),
             Self::Images => build::build(&BuildOptions::default()).map(drop),
+            Self::Crashes => crashes::run(),
         }
     }
 }

@@ -1,0 +1,191 @@
+//! What came of many cycles.
+
+use std::collections::BTreeMap;
+
+use record::StageName;
+use serde::{Deserialize, Serialize};
+
+/// One cycle: where the machine broke, and what the host found then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cycle {
+    /// The stage that it was in; none where the kernel had not come that far.
+    pub(crate) stage: Option<StageName>,
+    /// What the host found, where somebody kept account.
+    pub(crate) found: Option<Found>,
+    /// What the emulated cache had done.
+    pub(crate) cache: Option<record::Cache>,
+}
+
+/// What the host found in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Operations acknowledged in the cycle.
+    pub(crate) acknowledged: u64,
+    /// Operations in flight.
+    pub(crate) in_flight: u64,
+    /// Blocks owned, all of them checked.
+    pub(crate) owned: u64,
+    /// Frames leaked.
+    pub(crate) leaked: u64,
+    /// Frames that could have been.
+    pub(crate) bound: u64,
+    /// Frames lost, doubled or with lost content.
+    pub(crate) violated: u64,
+}
+
+/// Counts over many cycles. They only ever add up for one image of the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// Times that the machine was broken.
+    pub(crate) cycles: u64,
+    /// Of these, how many broke new work, with operations acknowledged.
+    pub(crate) fruitful: u64,
+    /// Of these, how many broke a machine that was still to recover from the last
+    /// time, or had not begun to work.
+    pub(crate) nested: u64,
+    /// Operations acknowledged in fruitful cycles.
+    pub(crate) acknowledged: u64,
+    /// Blocks found owned and checked.
+    pub(crate) owned: u64,
+    /// Frames lost, doubled or with lost content.
+    pub(crate) violated: u64,
+    /// Cycles that failed, for whatever reason.
+    pub(crate) failed: u64,
+    /// Times that all was returned and every frame was free again.
+    pub(crate) settled: u64,
+    /// Lines that an emulated cache evicted and flushed before the power was cut.
+    pub(crate) evicted: u64,
+    /// See `evicted`.
+    pub(crate) flushed: u64,
+    /// Times by stage.
+    pub(crate) stages: BTreeMap<String, u64>,
+    /// Cycles by the order of magnitude of the frames leaked: 0, 1, 2–3, 4–7, …
+    pub(crate) leaks: BTreeMap<u32, u64>,
+    /// The most frames that one crash leaked.
+    pub(crate) most_leaked: u64,
+    /// Seconds of all jobs together.
+    pub(crate) seconds: u64,
+}
+
+impl Tally {
+    /// Counts a cycle that held.
+    pub(crate) fn add(&mut self, cycle: &Cycle) {
+        self.cycles += 1;
+        *self.stages.entry(stage_name(cycle.stage)).or_default() += 1;
+        if let Some(cache) = &cycle.cache {
+            self.evicted += cache.evicted;
+            self.flushed += cache.flushed;
+        }
+        let is_work = matches!(
+            cycle.stage,
+            Some(StageName::Work | StageName::Settle | StageName::Shutdown)
+        );
+        match &cycle.found {
+            Some(found) if is_work && found.acknowledged > 0 => {
+                self.fruitful += 1;
+                self.acknowledged += found.acknowledged;
+            }
+            _ if !is_work => self.nested += 1,
+            _ => {}
+        }
+        if let Some(found) = &cycle.found {
+            self.owned += found.owned;
+            self.violated += found.violated;
+            let magnitude = found.leaked.checked_ilog2().map_or(0, |log| log + 1);
+            *self.leaks.entry(magnitude).or_default() += 1;
+            self.most_leaked = self.most_leaked.max(found.leaked);
+        }
+    }
+
+    /// Adds the counts of another tally of the same image.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.cycles += other.cycles;
+        self.fruitful += other.fruitful;
+        self.nested += other.nested;
+        self.acknowledged += other.acknowledged;
+        self.owned += other.owned;
+        self.violated += other.violated;
+        self.failed += other.failed;
+        self.settled += other.settled;
+        self.evicted += other.evicted;
+        self.flushed += other.flushed;
+        self.seconds += other.seconds;
+        self.most_leaked = self.most_leaked.max(other.most_leaked);
+        for (stage, count) in &other.stages {
+            *self.stages.entry(stage.clone()).or_default() += count;
+        }
+        for (magnitude, count) in &other.leaks {
+            *self.leaks.entry(*magnitude).or_default() += count;
+        }
+    }
+}
+
+/// The name of a stage in tables.
+fn stage_name(stage: Option<StageName>) -> String {
+    stage.map_or("boot".into(), |stage| format!("{stage:?}").to_lowercase())
+}
+
+/// The frames of an order of magnitude, as a person writes them.
+pub(crate) fn leaks_in_words(magnitude: u32) -> String {
+    match magnitude {
+        0 => "0".into(),
+        1 => "1".into(),
+        _ => format!("{}–{}", 1_u64 << (magnitude - 1), (1_u64 << magnitude) - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cycle(stage: StageName, acknowledged: u64, leaked: u64) -> Cycle {
+        Cycle {
+            stage: Some(stage),
+            found: Some(Found {
+                acknowledged,
+                in_flight: 1,
+                owned: 3,
+                leaked,
+                bound: leaked,
+                violated: 0,
+            }),
+            cache: None,
+        }
+    }
+
+    #[test]
+    fn a_cycle_that_acknowledged_nothing_is_not_fruitful() {
+        let mut tally = Tally::default();
+        tally.add(&cycle(StageName::Work, 0, 0));
+        tally.add(&cycle(StageName::Work, 10, 0));
+        assert_eq!((tally.cycles, tally.fruitful), (2, 1));
+    }
+
+    #[test]
+    fn operations_of_a_cycle_that_broke_twice_are_counted_once() {
+        let mut tally = Tally::default();
+        tally.add(&cycle(StageName::Work, 10, 5));
+        tally.add(&cycle(StageName::Recovery, 10, 5));
+        assert_eq!((tally.acknowledged, tally.nested), (10, 1));
+        assert_eq!(tally.leaks[&3], 2);
+    }
+
+    #[test]
+    fn merged_tallies_count_what_both_counted() {
+        let mut both = Tally::default();
+        both.add(&cycle(StageName::Work, 10, 1));
+        let mut one = both.clone();
+        both.add(&cycle(StageName::Judge, 20, 600));
+        let mut other = Tally::default();
+        other.add(&cycle(StageName::Judge, 20, 600));
+        one.merge(&other);
+        assert_eq!(one, both);
+        assert_eq!(one.most_leaked, 600);
+    }
+
+    #[test]
+    fn magnitudes_are_written_as_ranges() {
+        let words: Vec<_> = (0..4).map(leaks_in_words).collect();
+        assert_eq!(words, ["0", "1", "2–3", "4–7"]);
+    }
+}
