@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use frame::PhysRange;
+use frame::{FRAME_SIZE, Order, PhysRange};
 use llfree::{Memory, Zone, media::Opened};
 use persist::Volatile;
 use plan::ZonePlacement;
@@ -46,7 +46,10 @@ fn open(zone: &ZonePlacement, cpus: usize, direct: DirectMap, clock: &Clock) -> 
     let frames = to_usize(zone.managed.frames());
     // One handle more than processors: the kernel's own.
     let allocator = match Zone::create(frames, cpus + 1, memory, Volatile) {
-        Ok(zone) => Allocator::Volatile(zone),
+        Ok(allocator) => {
+            let first = zone.managed.start().0 / FRAME_SIZE as u64;
+            Allocator::Volatile(allocator.with_alignment(Order::of_alignment(first)))
+        }
         Err(error) => panic!("{}: {error}", zone.name),
     };
     let open = OpenZone {

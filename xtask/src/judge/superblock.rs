@@ -11,7 +11,7 @@ pub(super) const BYTES: usize = CHECKSUM_AT + 4 + 8;
 
 const MAJOR_AT: usize = 16;
 /// The version of the format that this judge reads.
-const MAJOR: u16 = 3;
+const MAJOR: u16 = 4;
 /// Nine words, from the region's identity to its physical base.
 const WORDS_AT: usize = 40;
 const FRAME_SIZE_AT: usize = 112;

@@ -10,6 +10,9 @@
 //! are *owned* by a processor are free, whatever their bits say. Those *announced*
 //! or *returning* are nobody knows whose, as are those of a third record, which
 //! an earlier recovery has left.
+//!
+//! Last, a word for each whole GiB. An entry may say that its huge frame is a
+//! member of a giant frame: whether that is allocated, its word says.
 
 use anyhow::{Result, bail, ensure};
 use frame::FrameId;
@@ -29,6 +32,12 @@ const SPLIT_DONE: u16 = 0x8003;
 /// Part of a giant frame.
 const MEMBER: u16 = 0x8004;
 
+/// Huge frames in a giant frame.
+const GIANT_HUGE: usize = 512;
+/// States of a giant frame in which its members are allocated.
+const GIANT: u64 = 2;
+const GIANT_SPLITTING: u64 = 3;
+
 /// Frames in a row.
 const ROW_FRAMES: usize = 64;
 const LINE_BYTES: usize = 64;
@@ -42,6 +51,8 @@ const DOUBT: u64 = 4;
 pub(super) struct Tables {
     bytes: Vec<u8>,
     huge_frames: usize,
+    /// For each whole GiB, whether its members are allocated.
+    giants: Vec<bool>,
     /// Rows and masks of frames that processors held.
     owned: Vec<(usize, u64)>,
     /// The same of frames in doubt.
@@ -52,11 +63,15 @@ impl Tables {
     /// Checks that the tables are of this size and that every entry is known.
     pub(super) fn new(bytes: Vec<u8>, frames: usize) -> Result<Self> {
         let huge_frames = frames.div_ceil(HUGE_FRAMES);
-        // Entries go by fours. A slot for each 32 huge frames, from 4 to 256.
+        let giants = frames / (HUGE_FRAMES * GIANT_HUGE);
+        let giant_lines = giants.div_ceil(8);
+        // Entries go by fours. A slot for each 32 huge frames, less the lines of the
+        // giant frames, from 4 to 256.
         let entries = huge_frames.next_multiple_of(4) * ENTRY_BYTES;
         let slots_at = (huge_frames * FIELD_BYTES + entries).next_multiple_of(LINE_BYTES);
-        let slots_end = slots_at + (huge_frames / 32).clamp(4, 256) * LINE_BYTES;
-        let (needed, given) = (slots_end, bytes.len());
+        let slots_end =
+            slots_at + (huge_frames / 32).saturating_sub(giant_lines).clamp(4, 256) * LINE_BYTES;
+        let (needed, given) = (slots_end + giant_lines * LINE_BYTES, bytes.len());
         ensure!(
             given >= needed,
             "lower tables of {given} bytes for {frames} frames, which take {needed}"
@@ -64,6 +79,7 @@ impl Tables {
         let mut tables = Self {
             bytes,
             huge_frames,
+            giants: Vec::new(),
             owned: Vec::new(),
             uncertain: Vec::new(),
         };
@@ -75,6 +91,15 @@ impl Tables {
             );
             ensure!(known, "the entry of huge frame {huge} is {entry:#x}");
         }
+        for giant in 0..giants {
+            let state = tables.word(slots_end + giant * 8);
+            ensure!(
+                state <= GIANT_SPLITTING,
+                "the word of giant frame {giant} is {state:#x}"
+            );
+            let is_allocated = matches!(state, GIANT | GIANT_SPLITTING);
+            tables.giants.push(is_allocated);
+        }
         for record in (slots_at..slots_end).step_by(LINE_BYTES) {
             for at in [0, 16, 32] {
                 tables.read_record(record + at)?;
@@ -84,8 +109,7 @@ impl Tables {
     }
 
     fn read_record(&mut self, at: usize) -> Result<()> {
-        let word = |at| u64::from_le_bytes(std::array::from_fn(|index| self.bytes[at + index]));
-        let (head, mask) = (word(at), word(at + 8));
+        let (head, mask) = (self.word(at), self.word(at + 8));
         let row = usize::try_from(head >> 3)?;
         ensure!(
             row < self.huge_frames * HUGE_FRAMES / ROW_FRAMES,
@@ -100,16 +124,28 @@ impl Tables {
         Ok(())
     }
 
+    fn word(&self, at: usize) -> u64 {
+        u64::from_le_bytes(std::array::from_fn(|index| self.bytes[at + index]))
+    }
+
     fn entry(&self, huge: usize) -> u16 {
         let at = self.huge_frames * FIELD_BYTES + huge * ENTRY_BYTES;
         u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]])
     }
 }
 
+impl Tables {
+    fn is_in_giant(&self, huge: usize) -> bool {
+        let giant = self.giants.get(huge / GIANT_HUGE);
+        giant.is_some_and(|&is_allocated| is_allocated)
+    }
+}
+
 impl Allocated for Tables {
     fn is_allocated(&self, FrameId(frame): FrameId) -> bool {
         match self.entry(frame / HUGE_FRAMES) {
-            HUGE | SPLITTING | MEMBER => true,
+            HUGE | SPLITTING => true,
+            MEMBER if self.is_in_giant(frame / HUGE_FRAMES) => true,
             _ => self.bytes[frame / 8] >> (frame % 8) & 1 != 0 && !is_in(&self.owned, frame),
         }
     }

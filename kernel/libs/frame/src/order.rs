@@ -30,6 +30,17 @@ impl Order {
         }
     }
 
+    /// Returns the largest order of which this frame number is a multiple.
+    pub const fn of_alignment(frame: u64) -> Self {
+        let zeros = frame.trailing_zeros();
+        if zeros < Self::GIANT.0 as u32 {
+            #[expect(clippy::cast_possible_truncation, reason = "less than 18")]
+            Self(zeros as u8)
+        } else {
+            Self::GIANT
+        }
+    }
+
     /// Returns the power of two.
     pub const fn exponent(self) -> u8 {
         self.0
@@ -98,6 +109,13 @@ mod tests {
     fn orders_above_a_giant_frame_do_not_exist() {
         assert_eq!(Order::new(18), Some(Order::GIANT));
         assert_eq!(Order::new(19), None);
+    }
+
+    #[test]
+    fn an_alignment_is_the_largest_order_that_divides() {
+        let orders = [0, 1, 512, 3 << 18, 1 << 40, 1 << 17].map(Order::of_alignment);
+        let expected = [18, 0, 9, 18, 18, 17].map(|exponent| Order::new(exponent).unwrap());
+        assert_eq!(orders, expected);
     }
 
     #[test]

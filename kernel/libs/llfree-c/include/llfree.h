@@ -81,6 +81,10 @@ typedef enum {
   // No tree had such a block, but other processors hold free frames that may have
   // been part of one. They have been asked to give them back.
   LLFREE_RESULT_HELD_ELSEWHERE = 24,
+  // The giant frame is allocated in parts, not as one.
+  LLFREE_RESULT_NOT_GIANT = 25,
+  // Giant frames of this zone would not be what the hardware takes for one.
+  LLFREE_RESULT_UNALIGNED = 26,
 } llfree_result;
 
 // What contradicts what.
@@ -101,6 +105,8 @@ typedef enum {
   LLFREE_INCONSISTENCY_KIND_RESERVATION = 6,
   // One that this interface has no number for yet.
   LLFREE_INCONSISTENCY_KIND_UNLISTED = 7,
+  // A huge frame and the giant frame around it don't agree.
+  LLFREE_INCONSISTENCY_KIND_GIANT = 8,
 } llfree_inconsistency_kind;
 
 // What a platform saves when power fails.
@@ -188,6 +194,8 @@ typedef struct {
   size_t trees;
   // Trees that are entirely free.
   size_t trees_free;
+  // Giant frames that are entirely free.
+  size_t giant_free;
 } llfree_stats;
 
 // Two parts of a zone's tables that contradict each other.

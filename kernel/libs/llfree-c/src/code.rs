@@ -63,10 +63,14 @@ pub enum Code {
     /// No tree had such a block, but other processors hold free frames that may have
     /// been part of one. They have been asked to give them back.
     HeldElsewhere = 24,
+    /// The giant frame is allocated in parts, not as one.
+    NotGiant = 25,
+    /// Giant frames of this zone would not be what the hardware takes for one.
+    Unaligned = 26,
 }
 
 /// All codes, in the order of their numbers.
-const ALL: [Code; 25] = [
+const ALL: [Code; 27] = [
     Code::Ok,
     Code::NullArgument,
     Code::NoFrames,
@@ -92,6 +96,8 @@ const ALL: [Code; 25] = [
     Code::Inconsistent,
     Code::Other,
     Code::HeldElsewhere,
+    Code::NotGiant,
+    Code::Unaligned,
 ];
 
 impl Code {
@@ -123,6 +129,8 @@ impl Code {
             Self::Inconsistent => c"the tables contradict each other",
             Self::Other => c"another cause",
             Self::HeldElsewhere => c"other processors hold free frames of such a block",
+            Self::NotGiant => c"the giant frame is allocated in parts",
+            Self::Unaligned => c"giant frames would not be aligned in physical memory",
         }
     }
 }
@@ -166,6 +174,7 @@ impl From<GetError> for Code {
             GetError::OutOfRange { .. } => Self::OutOfRange,
             GetError::NotFree { .. } => Self::NotFree,
             GetError::HeldElsewhere { .. } => Self::HeldElsewhere,
+            GetError::Unaligned { .. } => Self::Unaligned,
             _ => Self::Other,
         }
     }
@@ -179,6 +188,7 @@ impl From<PutError> for Code {
             PutError::OutOfRange { .. } => Self::OutOfRange,
             PutError::NotAllocated { .. } => Self::NotAllocated,
             PutError::NotWhole { .. } => Self::NotWhole,
+            PutError::NotGiant { .. } => Self::NotGiant,
             _ => Self::Other,
         }
     }

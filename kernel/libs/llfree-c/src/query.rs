@@ -24,6 +24,8 @@ pub struct Stats {
     pub trees: usize,
     /// Trees that are entirely free.
     pub trees_free: usize,
+    /// Giant frames that are entirely free.
+    pub giant_free: usize,
 }
 
 /// What contradicts what.
@@ -46,6 +48,8 @@ pub enum InconsistencyKind {
     Reservation = 6,
     /// One that this interface has no number for yet.
     Unlisted = 7,
+    /// A huge frame and the giant frame around it don't agree.
+    Giant = 8,
 }
 
 /// Two parts of a zone's tables that contradict each other.
@@ -79,6 +83,7 @@ impl From<llfree::Inconsistency> for Inconsistency {
             } => (Kind::Count, huge, stored as i64, counted as i64),
             Found::WholeWithBits { huge } => (Kind::WholeWithBits, huge, 0, 0),
             Found::State { huge, stored } => (Kind::State, huge, i64::from(stored), 0),
+            Found::Giant { huge, stored } => (Kind::Giant, huge, i64::from(stored), 0),
             Found::Tail { huge } => (Kind::Tail, huge, 0, 0),
             Found::TreeFree {
                 tree,
@@ -125,6 +130,7 @@ pub unsafe extern "C" fn llfree_count(zone: *const Zone, stats: *mut Stats) -> C
         huge_free: found.huge_free,
         trees: found.trees,
         trees_free: found.trees_free,
+        giant_free: found.giant_free,
     };
     // SAFETY: Clause 2.
     unsafe { out.write(stats) };

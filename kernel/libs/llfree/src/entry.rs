@@ -12,8 +12,8 @@
 //!                  └────► SPLITTING ─► SPLIT_DONE ─► 0 ─► 1 … all free
 //! ```
 //!
-//! FREEING and SPLIT_DONE only occur where durability takes flushes. The value
-//! `0x8004` is kept for the members of giant frames.
+//! FREEING and SPLIT_DONE only occur where durability takes flushes. MEMBER says
+//! that another word knows: the one of the giant frame around.
 
 use persist::Persist;
 
@@ -30,6 +30,8 @@ pub(crate) const FREEING: u16 = 0x8001;
 pub(crate) const SPLITTING: u16 = 0x8002;
 /// All bits are durably set; the count comes next.
 pub(crate) const SPLIT_DONE: u16 = 0x8003;
+/// Part of a giant frame, whose word says what that means.
+pub(crate) const MEMBER: u16 = 0x8004;
 
 /// Entries in a word.
 pub(crate) const QUAD: usize = 4;
@@ -234,6 +236,19 @@ pub(crate) const fn counts_from(quad: u64, least: u16) -> u64 {
     sums & HIGHS & !quad
 }
 
+/// Returns a word of which each entry is this one.
+pub(crate) const fn four(entry: u16) -> u64 {
+    entry as u64 * ONES
+}
+
+/// Returns `quad` with HUGE for each MEMBER, or `None` if there is none.
+pub(crate) fn without_members(quad: u64) -> Option<u64> {
+    let member = |shift: &u32| quad >> shift & 0xffff == u64::from(MEMBER);
+    let shifts = [0, 16, 32, 48].into_iter().filter(member);
+    let new = shifts.fold(quad, |quad, shift| quad ^ u64::from(MEMBER ^ HUGE) << shift);
+    (new != quad).then_some(new)
+}
+
 /// What the word of an entry was when it was read.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen(u64);
@@ -270,9 +285,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn members_become_huge_frames_and_nothing_else_changes() {
+        let quad =
+            |entries: [u16; 4]| (entries.iter().rev()).fold(0, |q, &e| q << 16 | u64::from(e));
+        let mixed = quad([MEMBER, 512, MEMBER, SPLITTING]);
+        assert_eq!(
+            without_members(mixed),
+            Some(quad([HUGE, 512, HUGE, SPLITTING]))
+        );
+        assert_eq!(without_members(four(MEMBER)), Some(four(HUGE)));
+        assert_eq!(without_members(quad([HUGE, 0, 0x8005, 0x0004])), None);
+    }
+
+    #[test]
     fn counts_are_compared_all_four_at_once() {
         let values = [
-            0, 1, 2, 63, 64, 255, 256, 511, 512, HUGE, FREEING, SPLITTING, 0x8004,
+            0, 1, 2, 63, 64, 255, 256, 511, 512, HUGE, FREEING, SPLITTING, MEMBER,
         ];
         for a in values {
             for b in values {

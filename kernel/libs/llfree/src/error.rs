@@ -116,8 +116,17 @@ pub enum GetError {
     BadOrder {
         /// Order that was asked for.
         order: Order,
-        /// Largest order that it serves.
+        /// Largest order that it serves, but for giant frames.
         max: Order,
+        /// The order of giant frames.
+        giant: Order,
+    },
+    /// Giant frames of this zone would not be what the hardware takes for one.
+    Unaligned {
+        /// Order that was asked for.
+        order: Order,
+        /// The largest order of which the zone starts at a multiple.
+        alignment: Order,
     },
     /// A block of this order does not start at this frame.
     Misaligned {
@@ -152,7 +161,11 @@ impl fmt::Display for GetError {
                 f,
                 "no free block of order {order}, but other processors hold {frames} free frames"
             ),
-            Self::BadOrder { order, max } => write!(f, "order {order}, at most {max} is served"),
+            Self::BadOrder { order, max, giant } => bad_order(f, order, max, giant),
+            Self::Unaligned { order, alignment } => write!(
+                f,
+                "no block of order {order} in a zone that is aligned to order {alignment}"
+            ),
             Self::Misaligned { frame, order } => {
                 write!(f, "frame {frame} does not start a block of order {order}")
             }
@@ -184,8 +197,10 @@ pub enum PutError {
     BadOrder {
         /// Order that was given.
         order: Order,
-        /// Largest order that it serves.
+        /// Largest order that it serves, but for giant frames.
         max: Order,
+        /// The order of giant frames.
+        giant: Order,
     },
     /// A block of this order does not start at this frame.
     Misaligned {
@@ -213,12 +228,17 @@ pub enum PutError {
         /// First frame of that huge frame.
         frame: FrameId,
     },
+    /// The giant frame is allocated in parts, not as one.
+    NotGiant {
+        /// First frame of that giant frame.
+        frame: FrameId,
+    },
 }
 
 impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::BadOrder { order, max } => write!(f, "order {order}, at most {max} is served"),
+            Self::BadOrder { order, max, giant } => bad_order(f, order, max, giant),
             Self::Misaligned { frame, order } => {
                 write!(f, "frame {frame} does not start a block of order {order}")
             }
@@ -239,8 +259,21 @@ impl fmt::Display for PutError {
                     "the huge frame at frame {frame} is not allocated as a whole"
                 )
             }
+            Self::NotGiant { frame } => {
+                write!(
+                    f,
+                    "the giant frame at frame {frame} is not allocated as one"
+                )
+            }
         }
     }
+}
+
+fn bad_order(f: &mut fmt::Formatter<'_>, order: Order, max: Order, giant: Order) -> fmt::Result {
+    write!(
+        f,
+        "order {order}: up to {max} is served, and {giant}, a giant frame"
+    )
 }
 
 impl core::error::Error for ZoneError {}

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! lower   bitfields, one line a huge frame · entries, four a word · padding to a line
-//!         · slots, one line each
+//!         · slots, one line each · giant frames, one word a whole one · padding to a line
 //! upper   one line a processor · debts of each processor · hints · one word a tree
 //!         · padding to a line
 //! ```
@@ -22,8 +22,8 @@ use persist::LINE_BYTES;
 /// Words in a cache line.
 pub(crate) const LINE_CELLS: usize = LINE_BYTES / CELL_BYTES;
 
-/// Huge frames for each of which there is a slot, within the limits below. This
-/// is part of the format on the medium.
+/// Huge frames for each of which there is a slot, within the limits below, less the
+/// lines of the giant frames' words. This is part of the format on the medium.
 const HUGE_PER_SLOT: usize = 32;
 /// The fewest slots: small zones have several processors too.
 const MIN_SLOTS: usize = 4;
@@ -32,8 +32,8 @@ const MAX_SLOTS: usize = 256;
 
 /// Returns how many processors can hold rows: those beyond take every frame one
 /// by one.
-const fn slots(huge: usize) -> usize {
-    let slots = huge / HUGE_PER_SLOT;
+const fn slots(huge: usize, giants: usize) -> usize {
+    let slots = (huge / HUGE_PER_SLOT).saturating_sub(giants.div_ceil(LINE_CELLS));
     if slots < MIN_SLOTS {
         MIN_SLOTS
     } else if slots > MAX_SLOTS {
@@ -69,8 +69,10 @@ impl Layout {
         let tables = (huge * WORDS * CELL_BYTES + entries).next_multiple_of(LINE_BYTES);
         let trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES);
         let cells = cpus * (LINE_CELLS + debt::cells(huge)) + hint::cells(trees) + trees;
+        let giants = frames / Shape::<WORDS, TREE>::GIANT_FRAMES;
+        let lines = slots(huge, giants) + giants.div_ceil(LINE_CELLS);
         Self {
-            lower_bytes: tables + slots(huge) * LINE_BYTES,
+            lower_bytes: tables + lines * LINE_BYTES,
             upper_bytes: (cells * CELL_BYTES).next_multiple_of(LINE_BYTES),
         }
     }
@@ -91,6 +93,8 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
     pub(crate) fields: &'m [[Cell; WORDS]],
     /// The entries, four a word.
     pub(crate) quads: &'m [Cell],
+    /// One word for each giant frame that is in the zone as a whole.
+    pub(crate) giants: &'m [Cell],
     /// What processors hold, a line each.
     pub(crate) slots: &'m [[Cell; LINE_CELLS]],
     /// One line a processor.
@@ -161,6 +165,8 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
         let quads = huge.div_ceil(QUAD);
         // Bitfields of tiny geometries are less than a line.
         let slots_at = (huge * WORDS + quads).next_multiple_of(LINE_CELLS) - huge * WORDS;
+        let nr_giants = frames / Shape::<WORDS, TREE>::GIANT_FRAMES;
+        let (slots, giants) = rest[slots_at..].split_at(slots(huge, nr_giants) * LINE_CELLS);
         let (lines, upper) = upper.split_at(cpus * LINE_CELLS);
         let (debts, upper) = upper.split_at(cpus * debt::cells(huge));
         let nr_trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES);
@@ -168,7 +174,8 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
         Ok(Self {
             fields: fields.as_chunks().0,
             quads: &rest[..quads],
-            slots: rest[slots_at..][..slots(huge) * LINE_CELLS].as_chunks().0,
+            giants: &giants[..nr_giants],
+            slots: slots.as_chunks().0,
             lines: lines.as_chunks().0,
             debts,
             hints,
@@ -204,7 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn only_giant_frames_that_are_in_the_zone_as_a_whole_have_a_word() {
+        let lower = |frames| Layout::for_frames(frames, 1).lower_bytes;
+        // The last frame that is missing is part of a huge frame that is there.
+        assert_eq!(lower(64 * GIB + 1) - lower(64 * GIB), 64 + 64);
+        assert_eq!(lower(65 * GIB) - lower(65 * GIB - 1), 64);
+        assert_eq!(lower(64 * GIB) - lower(64 * GIB - 1), 0);
+        // In small zones the line is one that a slot would take.
+        assert_eq!(lower(GIB) - lower(GIB - 1), 0);
+    }
+
+    #[test]
     fn a_large_zone_has_a_slot_for_each_of_256_processors() {
-        assert_eq!([slots(1), slots(512), slots(1 << 20)], [4, 16, 256]);
+        assert_eq!([slots(1, 0), slots(511, 0), slots(512, 1)], [4, 15, 15]);
+        assert_eq!([slots(1 << 13, 16), slots(1 << 20, 1 << 11)], [254, 256]);
     }
 }

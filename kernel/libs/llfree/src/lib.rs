@@ -18,8 +18,9 @@
 //! A [`Zone`] owns the tables of one range of frames, in memory that the caller
 //! gives it; nothing is allocated here. All its methods take `&self`. Frames are
 //! taken and returned through a [`Local`], of which each processor has its own.
-//! Orders 0 to [`Zone::MAX_ORDER`] are served: up to half a huge frame from the
-//! bits, a huge frame (2 MiB) and a pair of them from the entries alone.
+//! Orders 0 to [`Zone::MAX_ORDER`] are served, up to half a huge frame from the
+//! bits, a huge frame (2 MiB) and a pair of them from the entries alone; and
+//! [`Zone::GIANT_ORDER`], giant frames (1 GiB), by a word of their own.
 //!
 //! ```
 //! use frame::Order;
@@ -61,6 +62,7 @@ mod debt;
 mod doubt;
 mod entry;
 mod error;
+mod giant;
 mod hint;
 mod layout;
 mod local;

@@ -8,7 +8,9 @@ use persist::Persist;
 
 use crate::debt::Owed;
 use crate::entry;
-use crate::lower::Lower;
+use crate::hint::Ones;
+use crate::lower::{Giant, Lower};
+use crate::row::bits_of;
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::Slot;
 use crate::zone::{Zone, line};
@@ -23,6 +25,8 @@ pub struct Stats {
     pub free: usize,
     /// Huge frames that are entirely free.
     pub huge_free: usize,
+    /// Giant frames that are entirely free.
+    pub giant_free: usize,
     /// Trees in all.
     pub trees: usize,
     /// Trees that are entirely free.
@@ -32,6 +36,8 @@ pub struct Stats {
 /// How a huge frame is allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HugeState {
+    /// As a part of a giant frame.
+    Giant,
     /// As a whole.
     Huge,
     /// In parts, with this many frames free; perhaps all or none.
@@ -62,6 +68,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             frames: self.frames(),
             free: 0,
             huge_free: 0,
+            giant_free: self.giants_free(),
             trees: self.trees.len(),
             trees_free: 0,
         };
@@ -96,6 +103,11 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         }
         Some(match self.lower.entry_value(&self.persist, huge) {
             entry::HUGE | entry::SPLITTING | entry::FREEING => HugeState::Huge,
+            entry::MEMBER => match self.lower.giant(&self.persist, huge) {
+                Giant::Apart => HugeState::Count(self.free_in(huge)),
+                Giant::Whole => HugeState::Giant,
+                Giant::Splitting | Giant::Unreadable => HugeState::Huge,
+            },
             count if count <= Lower::<WORDS, TREE>::FREE => HugeState::Count(self.free_in(huge)),
             _ => HugeState::Count(0),
         })
@@ -108,12 +120,16 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             return true;
         }
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        self.huge_state(huge) == Some(HugeState::Huge) || self.bit(frame)
+        self.is_whole(huge)
+            || self.taken_in(frame.0 / WORD_FRAMES) >> (frame.0 % WORD_FRAMES) & 1 != 0
     }
 
-    fn bit(&self, frame: FrameId) -> bool {
-        let taken = self.taken_in(frame.0 / WORD_FRAMES);
-        taken >> (frame.0 % WORD_FRAMES) & 1 != 0
+    /// Returns whether a huge frame is allocated as a whole, alone or in a block.
+    fn is_whole(&self, huge: usize) -> bool {
+        matches!(
+            self.huge_state(huge),
+            Some(HugeState::Huge | HugeState::Giant)
+        )
     }
 
     /// Returns which frames of a row are allocated bit by bit, and not just held
@@ -150,30 +166,34 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         if !frame.is_aligned(order) || !self.lower.contains(frame, order) {
             return false;
         }
-        let mut frames = frame.0..frame.0 + order.frames();
-        frames.all(|frame| !self.is_allocated(FrameId(frame)))
+        let last = frame.0 + order.frames() - 1;
+        let bits = bits_of(frame, order);
+        let huge_frames = Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let mut huge = frame.0 / huge_frames..=last / huge_frames;
+        let mut rows = frame.0 / WORD_FRAMES..=last / WORD_FRAMES;
+        huge.all(|huge| !self.is_whole(huge)) && rows.all(|row| self.taken_in(row) & bits == 0)
     }
 
-    /// Visits everything that is allocated, lowest frame first: huge frames
+    /// Visits everything that is allocated, lowest frame first: giant and huge frames
     /// allocated as a whole as one block each, all others frame by frame.
     ///
     /// Which neighbouring frames were once allocated together is not recorded.
     pub fn allocated(&self) -> impl Iterator<Item = (FrameId, Order)> {
         (0..self.huge_frames()).flat_map(move |huge| {
             let first = FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES);
-            let whole = self.huge_state(huge) == Some(HugeState::Huge);
-            let rows = if whole {
-                0..0
-            } else {
-                huge * WORDS..(huge + 1) * WORDS
+            let (block, rows) = match self.huge_state(huge) {
+                Some(HugeState::Giant) => {
+                    let starts = first.is_aligned(Self::GIANT_ORDER);
+                    (starts.then_some((first, Self::GIANT_ORDER)), 0..0)
+                }
+                Some(HugeState::Huge) => (Some((first, Self::HUGE_ORDER)), 0..0),
+                _ => (None, huge * WORDS..(huge + 1) * WORDS),
             };
             let frames = rows.flat_map(move |row| {
                 let taken = self.taken_in(row) & !self.lower.absent(huge, row % WORDS);
-                let set = (0..WORD_FRAMES).filter(move |bit| taken >> bit & 1 != 0);
-                set.map(move |bit| FrameId(row * WORD_FRAMES + bit))
+                Ones(taken).map(move |bit| FrameId(row * WORD_FRAMES + bit))
             });
-            (whole.then_some((first, Self::HUGE_ORDER)).into_iter())
-                .chain(frames.map(|frame| (frame, Order::FRAME)))
+            (block.into_iter()).chain(frames.map(|frame| (frame, Order::FRAME)))
         })
     }
 }

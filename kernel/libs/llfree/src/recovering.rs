@@ -144,6 +144,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Recovering<'m, P, WO
         found.free += frames;
         found.free_huge += whole.unsigned_abs();
         self.repairs.add_to(&mut found, &zone.persist);
+        found.unreadable += zone.lower.end_giant_recovery(&zone.persist);
         zone.doubtful = found.uncertain > 0;
         (zone, found)
     }

@@ -4,6 +4,10 @@
 //! inside one word, so finding, taking and returning one is arithmetic on a
 //! word, pure and testable without any allocator around it.
 
+use frame::{FrameId, Order};
+
+use crate::shape::WORD_FRAMES;
+
 /// The largest order that fits in a word.
 pub(crate) const WORD_ORDER: u8 = 6;
 
@@ -35,6 +39,12 @@ pub(crate) fn first_free(word: u64, order: u8) -> Option<u32> {
 #[inline(always)]
 pub(crate) fn run(bit: u32, order: u8) -> u64 {
     (u64::MAX >> (64 - (1_u32 << order.min(WORD_ORDER)))) << (bit & 63)
+}
+
+/// Returns the bits of a block in each row that it touches.
+pub(crate) fn bits_of(frame: FrameId, order: Order) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
+    run((frame.0 % WORD_FRAMES) as u32, order.exponent())
 }
 
 /// Returns the number of set bits.

@@ -20,8 +20,18 @@ impl<const WORDS: usize, const TREE: usize> Shape<WORDS, TREE> {
     pub(crate) const TREE_FRAMES: usize = Self::HUGE_FRAMES * TREE;
     /// Exponent of the order that is one huge frame.
     pub(crate) const HUGE_ORDER: u8 = exponent(Self::HUGE_FRAMES);
-    /// Exponent of the largest order: two huge frames, whose entries share a word.
+    /// Exponent of the largest order below giant frames: two huge frames, whose
+    /// entries share a word.
     pub(crate) const MAX_ORDER: u8 = Self::HUGE_ORDER + 1;
+    /// Huge frames in a giant frame: as many as the hardware has it, whole trees of
+    /// them, and only two of those in tiny instances.
+    pub(crate) const GIANT_HUGE: usize = if WORDS == 8 { 512 } else { 2 * TREE };
+    /// Frames in a giant frame.
+    pub(crate) const GIANT_FRAMES: usize = Self::HUGE_FRAMES * Self::GIANT_HUGE;
+    /// Trees in a giant frame.
+    pub(crate) const GIANT_TREES: usize = Self::GIANT_HUGE / TREE;
+    /// Exponent of the order that is one giant frame.
+    pub(crate) const GIANT_ORDER: u8 = exponent(Self::GIANT_FRAMES);
 
     /// Holds the parameters against what the code relies on.
     pub(crate) const CHECK: () = {
@@ -36,6 +46,10 @@ impl<const WORDS: usize, const TREE: usize> Shape<WORDS, TREE> {
         assert!(
             Self::HUGE_FRAMES <= entry::MAX_COUNT as usize,
             "a count must not look like a state"
+        );
+        assert!(
+            Self::GIANT_TREES >= 1 && Self::GIANT_HUGE >= entry::QUAD,
+            "a giant frame is whole trees, and whole words of entries"
         );
     };
 }
@@ -56,5 +70,6 @@ mod tests {
     fn the_default_geometry_is_that_of_the_hardware() {
         assert_eq!(Shape::<8, 32>::HUGE_ORDER, Order::HUGE.exponent());
         assert_eq!(Shape::<8, 32>::HUGE_FRAMES, Order::HUGE.frames());
+        assert_eq!(Shape::<8, 32>::GIANT_ORDER, Order::GIANT.exponent());
     }
 }

@@ -219,6 +219,14 @@ impl<'m> Trees<'m> {
         word.update_from(persist, seen.0, step).is_ok()
     }
 
+    /// Subtracts all that a tree has which is entirely free; returns whether it is.
+    /// Whatever its number of whole huge frames is thought to be.
+    pub(crate) fn take_all(self, persist: &impl Persist, tree: usize, all: Amount) -> bool {
+        let is_free = |old: u64| Tree(old).free() == all.frames;
+        let step = |old: u64| is_free(old).then(|| old.wrapping_sub(all.word()));
+        (self.words.get(tree)).is_some_and(|word| word.update(persist, step).is_ok())
+    }
+
     /// Subtracts up to this many frames, and the change of the number of entirely
     /// free huge frames that they are thought to bring; returns how many.
     #[inline(always)]

@@ -6,7 +6,7 @@ use persist::Persist;
 
 use crate::debt::Owed;
 use crate::entry;
-use crate::lower::Lower;
+use crate::lower::{Giant, Lower};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Record, Side, Slot};
 use crate::zone::{Zone, line};
@@ -32,6 +32,14 @@ pub enum Inconsistency {
     },
     /// A huge frame is in a state that no completed operation leaves.
     State {
+        /// Number of the huge frame.
+        huge: usize,
+        /// What its entry says.
+        stored: u16,
+    },
+    /// A giant frame's word and an entry of it don't agree, or its word is in a
+    /// state that no completed operation leaves.
+    Giant {
         /// Number of the huge frame.
         huge: usize,
         /// What its entry says.
@@ -101,6 +109,12 @@ impl fmt::Display for Inconsistency {
             }
             Self::State { huge, stored } => {
                 write!(f, "huge frame {huge} is at rest in state {stored:#x}")
+            }
+            Self::Giant { huge, stored } => {
+                write!(
+                    f,
+                    "huge frame {huge} is in state {stored:#x}, but the giant frame around is not"
+                )
             }
             Self::Tail { huge } => {
                 write!(
@@ -221,7 +235,17 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             clear += bits.count_zeros() as usize;
             tail &= bits & absent == absent;
         }
-        if stored == entry::HUGE {
+        let is_member = match self.lower.giant(&self.persist, huge) {
+            Giant::Apart => false,
+            Giant::Whole => true,
+            Giant::Splitting | Giant::Unreadable => {
+                return Err(Inconsistency::Giant { huge, stored });
+            }
+        };
+        if is_member != (stored == entry::MEMBER) {
+            return Err(Inconsistency::Giant { huge, stored });
+        }
+        if is_member || stored == entry::HUGE {
             let all_clear = clear == WORDS * WORD_FRAMES;
             return if all_clear {
                 Ok(0)

@@ -32,6 +32,8 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
     debts: &'m [Cell],
     claims: Claims,
+    /// The largest order of which frame 0 lies at a multiple.
+    pub(crate) alignment: Order,
     /// Whether frames were in doubt when the zone was opened.
     pub(crate) doubtful: bool,
     pub(crate) persist: P,
@@ -71,8 +73,10 @@ pub enum Claims {
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, TREE> {
     /// The order that is one huge frame: 9, unless the geometry is a tiny one.
     pub const HUGE_ORDER: Order = order(Shape::<WORDS, TREE>::HUGE_ORDER);
-    /// The largest order that is served: two huge frames.
+    /// The largest order that is served below giant frames: two huge frames.
     pub const MAX_ORDER: Order = order(Shape::<WORDS, TREE>::MAX_ORDER);
+    /// The order that is one giant frame: 18, unless the geometry is a tiny one.
+    pub const GIANT_ORDER: Order = order(Shape::<WORDS, TREE>::GIANT_ORDER);
     /// Frames in a tree.
     pub const TREE_FRAMES: usize = Shape::<WORDS, TREE>::TREE_FRAMES;
 
@@ -155,6 +159,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             lines: tables.lines,
             debts: tables.debts,
             claims: Claims::On,
+            alignment: Order::GIANT,
             doubtful: false,
             persist,
         })
@@ -177,6 +182,15 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     #[must_use]
     pub fn with_claims(mut self, claims: Claims) -> Self {
         self.claims = claims;
+        self
+    }
+
+    /// Sets the largest order of which frame 0 lies at a multiple, in physical
+    /// memory. Giant frames exist for the hardware, which maps them only where they
+    /// are aligned there: below [`Order::GIANT`], no more of them are handed out.
+    #[must_use]
+    pub const fn with_alignment(mut self, alignment: Order) -> Self {
+        self.alignment = alignment;
         self
     }
 
@@ -211,6 +225,11 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     pub(crate) fn get_at(&self, frame: FrameId, order: Order) -> Result<(), GetError> {
         let persist = &self.persist;
         self.check_get(frame, order)?;
+        if order == Self::GIANT_ORDER {
+            let giant = frame.0 / order.frames();
+            let done = self.claim_giant(giant);
+            return done.then_some(()).ok_or(GetError::NotFree { frame, order });
+        }
         let tree = frame.0 / Self::TREE_FRAMES;
         let exponent = order.exponent();
         let amount = Self::amount(exponent);
@@ -304,10 +323,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
 
     fn check_get(&self, frame: FrameId, order: Order) -> Result<(), GetError> {
         let frames = self.lower.frames();
-        if order > Self::MAX_ORDER {
-            let max = Self::MAX_ORDER;
-            Err(GetError::BadOrder { order, max })
-        } else if !frame.is_aligned(order) {
+        self.check_order(order)?;
+        if !frame.is_aligned(order) {
             Err(GetError::Misaligned { frame, order })
         } else if !self.lower.contains(frame, order) {
             Err(GetError::OutOfRange {
@@ -323,9 +340,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     #[inline(always)]
     pub(crate) fn check_put(&self, frame: FrameId, order: Order) -> Result<(), PutError> {
         let frames = self.lower.frames();
-        if order > Self::MAX_ORDER {
-            let max = Self::MAX_ORDER;
-            Err(PutError::BadOrder { order, max })
+        if order > Self::MAX_ORDER && order != Self::GIANT_ORDER {
+            let (max, giant) = (Self::MAX_ORDER, Self::GIANT_ORDER);
+            Err(PutError::BadOrder { order, max, giant })
         } else if !frame.is_aligned(order) {
             Err(PutError::Misaligned { frame, order })
         } else if !self.lower.contains(frame, order) {

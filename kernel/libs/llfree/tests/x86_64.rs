@@ -72,6 +72,35 @@ fn a_zone_without_giant_frames_has_none_to_give() {
 }
 
 #[test]
+fn giant_frames_come_from_where_the_hardware_can_map_them() {
+    const FRAMES: usize = 2 << 18;
+    let size = Layout::for_frames(FRAMES, 2);
+    let mut lower = vec![0; size.lower_bytes + 63];
+    let mut upper = vec![0; size.upper_bytes + 63];
+    let (first, second) = (
+        lower.as_ptr().align_offset(64),
+        upper.as_ptr().align_offset(64),
+    );
+    let memory = Memory {
+        lower: &mut lower[first..],
+        upper: &mut upper[second..],
+    };
+    let zone = Zone::create(FRAMES, 2, memory, Volatile).unwrap();
+    {
+        let mut frames = frames_at(&zone, BASE).unwrap();
+        let giant: PhysFrame<Size1GiB> = frames.allocate_frame().unwrap();
+        assert!(giant.start_address().is_aligned(1_u64 << 30));
+        assert_eq!(zone.stats().free, FRAMES / 2);
+        // SAFETY: nothing uses the frame.
+        unsafe { frames.deallocate_frame(giant) };
+        assert_eq!((frames.failed_frees(), zone.stats().free), (0, FRAMES));
+    }
+    let mut frames = frames_at(&zone, BASE + 0x20_0000).unwrap();
+    let giant: Option<PhysFrame<Size1GiB>> = frames.allocate_frame();
+    assert_eq!(giant, None, "frame 0 is not at a multiple of 1 GiB");
+}
+
+#[test]
 fn no_two_frames_of_a_zone_are_the_same_and_all_of_them_come() {
     with_zone(|zone| {
         let mut frames = frames_at(zone, BASE).unwrap();

@@ -121,6 +121,34 @@ static void each_mistake_has_its_own_result(const llfree_config *config, int che
     release(memory);
 }
 
+/* Two giant frames and a rest: only the tables take memory. */
+static void giant_frames_come_and_go_and_fall_apart(llfree_config config) {
+    enum { GIANT_ORDER = 18, GIANT_FRAMES = 1 << GIANT_ORDER };
+    config.frames = 2 * GIANT_FRAMES + FRAMES;
+    llfree_memory memory = memory_for(&config);
+    llfree_zone *zone = NULL;
+    llfree_local *local = NULL;
+    CHECK(llfree_create(&config, &memory, &zone) == LLFREE_RESULT_OK);
+    CHECK(llfree_local_open(zone, 0, &local) == LLFREE_RESULT_OK);
+    llfree_stats stats;
+    CHECK(llfree_count(zone, &stats) == LLFREE_RESULT_OK && stats.giant_free == 2);
+    size_t first = 1, second = 1;
+    CHECK(llfree_get(local, GIANT_ORDER, &first) == LLFREE_RESULT_OK);
+    CHECK(llfree_get(local, GIANT_ORDER, &second) == LLFREE_RESULT_OK);
+    CHECK(first % GIANT_FRAMES == 0 && second % GIANT_FRAMES == 0 && first != second);
+    size_t none;
+    CHECK(llfree_get(local, GIANT_ORDER, &none) == LLFREE_RESULT_OUT_OF_MEMORY);
+    CHECK(llfree_put(local, first, GIANT_ORDER) == LLFREE_RESULT_OK);
+    CHECK(llfree_put(local, first, GIANT_ORDER) == LLFREE_RESULT_NOT_ALLOCATED);
+    CHECK(llfree_put(local, second, HUGE_ORDER) == LLFREE_RESULT_OK);
+    CHECK(llfree_put(local, second, GIANT_ORDER) == LLFREE_RESULT_NOT_GIANT);
+    CHECK(free_frames(zone) == config.frames - GIANT_FRAMES + HUGE_FRAMES);
+    CHECK(llfree_local_close(local) == LLFREE_RESULT_OK);
+    CHECK(llfree_validate(zone, NULL) == LLFREE_RESULT_OK);
+    CHECK(llfree_close(zone) == LLFREE_RESULT_OK);
+    release(memory);
+}
+
 static void memory_that_does_not_fit_is_refused(const llfree_config *config) {
     llfree_zone *zone = NULL;
     const llfree_memory good = memory_for(config);
@@ -285,6 +313,7 @@ int main(int argc, char **argv) {
     null_is_a_result_everywhere();
     for (size_t i = 0; i < sizeof domains / sizeof *domains; i++) {
         llfree_config config = {.frames = FRAMES, .cpus = CPUS, .domain = domains[i]};
+        giant_frames_come_and_go_and_fall_apart(config);
         blocks_come_and_go(&config);
         each_mistake_has_its_own_result(&config, cheat);
         memory_that_does_not_fit_is_refused(&config);

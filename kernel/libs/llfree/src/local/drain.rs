@@ -23,7 +23,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
 
     /// Returns all frames that the handle holds, and settles its debts; returns how
     /// many frames that were.
-    pub(super) fn give_back(&mut self) -> usize {
+    pub(crate) fn give_back(&mut self) -> usize {
         let owed = self.pay_all();
         let held = self.return_side(Side::Front) + self.return_side(Side::Back);
         self.pay_all();
@@ -32,7 +32,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
 
     /// Gives back what the handle holds if another processor has asked for it.
     #[inline(always)]
-    pub(super) fn heed_requests(&mut self) {
+    pub(crate) fn heed_requests(&mut self) {
         if self.is_wanted() {
             self.heed();
         }

@@ -29,7 +29,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
             order if order < huge => self.get_part(order),
             order if order == huge => self.get_huge(),
             _ if order == Zone::<P, WORDS, TREE>::MAX_ORDER => self.get_pair(),
-            _ => None,
+            _ => self.get_giant(order),
         }
     }
 
@@ -142,9 +142,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     /// Says why there was no block, after all has been searched.
     #[cold]
     pub(super) fn refusal(&self, order: Order) -> GetError {
-        let max = Zone::<P, WORDS, TREE>::MAX_ORDER;
-        if order > max {
-            return GetError::BadOrder { order, max };
+        if let Err(error) = self.zone.check_order(order) {
+            return error;
         }
         match self.ask_others() {
             0 => GetError::OutOfMemory { order },

@@ -127,6 +127,11 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         local
     }
 
+    /// Returns the zone that the handle takes from.
+    pub(crate) const fn zone(&self) -> &'z Zone<'m, P, WORDS, TREE> {
+        self.zone
+    }
+
     /// Returns the number of the processor.
     pub const fn cpu(&self) -> usize {
         self.cpu
@@ -139,8 +144,9 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
     /// Returns [`GetError::OutOfMemory`] if no tree had such a block when it was
     /// looked at: while others allocate and free, one may exist at any time and
     /// still be missed. Returns [`GetError::HeldElsewhere`] if other processors
-    /// hold frames that might have been such a block, and
-    /// [`GetError::BadOrder`] above [`Zone::MAX_ORDER`].
+    /// hold frames that might have been such a block, [`GetError::BadOrder`] above
+    /// [`Zone::MAX_ORDER`] unless it is [`Zone::GIANT_ORDER`], and
+    /// [`GetError::Unaligned`] for that where it has no use.
     #[inline]
     pub fn get(&mut self, order: Order) -> Result<FrameId, GetError> {
         if order == Order::FRAME {
@@ -182,8 +188,9 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
 
     /// Returns a block, or an aligned part of one.
     ///
-    /// A part of a huge frame that was allocated as a whole may be returned too:
-    /// the rest stays allocated, and is then returned in parts.
+    /// A part of a huge or a giant frame that was allocated as a whole may be returned
+    /// too: the rest stays allocated, and is then returned in parts. Of a giant frame
+    /// those are huge frames.
     ///
     /// # What can't be noticed
     ///

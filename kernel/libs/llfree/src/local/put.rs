@@ -13,7 +13,7 @@ use super::place::{Freed, PARTS};
 use crate::entry::Span;
 use crate::error::PutError;
 use crate::lower::Lower;
-use crate::row::{WORD_ORDER, run};
+use crate::row::{WORD_ORDER, bits_of};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Side};
 use crate::tree::Tree;
@@ -156,6 +156,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Returns a block to the shared tables.
     fn put_directly(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
         let (lower, persist) = (self.lower, &self.zone.persist);
+        if order == Zone::<P, WORDS, TREE>::GIANT_ORDER {
+            return self.put_giant(frame);
+        }
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let Some(span) = Lower::<WORDS, TREE>::span(order.exponent()) else {
             let (freed, outcome) = lower.free_part(persist, frame, order.exponent());
@@ -256,10 +259,4 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let lower = &self.lower;
         lower.entry_value(&self.zone.persist, huge) <= Lower::<WORDS, TREE>::FREE
     }
-}
-
-/// Returns the bits of a block in each row that it touches.
-fn bits_of(frame: FrameId, order: Order) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
-    run((frame.0 % WORD_FRAMES) as u32, order.exponent())
 }

@@ -69,7 +69,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Remembers that bits of these huge frames have been cleared, or may have been
     /// by others before they were taken as a whole, and are not durable.
     #[inline]
-    pub(super) fn clear_later(&mut self, first: usize, huge_frames: usize) {
+    pub(crate) fn clear_later(&mut self, first: usize, huge_frames: usize) {
         if !P::LATE_FREES {
             return;
         }

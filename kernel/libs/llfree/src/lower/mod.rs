@@ -8,9 +8,11 @@
 //! * a count is subtracted before bits are set and added after they are cleared,
 //!   so the count never exceeds the clear bits that nobody has been promised;
 //! * a huge frame is split by one processor: SPLITTING still means *allocated as
-//!   a whole*, whatever the bits say.
+//!   a whole*, whatever the bits say;
+//! * a giant frame changes hands by its own word: see `giant`.
 
 mod get;
+mod giant;
 mod held;
 mod put;
 mod recover;
@@ -19,11 +21,12 @@ use frame::{FrameId, Order};
 use persist::Persist;
 
 use crate::cell::Cell;
-use crate::entry::{Entry, Span};
+use crate::entry::{self, Entry, Span};
 use crate::layout::{LINE_CELLS, Tables};
 use crate::promise::Promise;
 use crate::shape::{Shape, WORD_FRAMES};
 
+pub(crate) use giant::Giant;
 pub use recover::Recovery;
 
 /// The lower tables of a zone.
@@ -31,6 +34,7 @@ pub use recover::Recovery;
 pub(crate) struct Lower<'m, const WORDS: usize, const TREE: usize> {
     fields: &'m [[Cell; WORDS]],
     quads: &'m [Cell],
+    giants: &'m [Cell],
     slots: &'m [[Cell; LINE_CELLS]],
     frames: usize,
 }
@@ -41,6 +45,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         Self {
             fields: tables.fields,
             quads: tables.quads,
+            giants: tables.giants,
             slots: tables.slots,
             frames,
         }
@@ -101,6 +106,11 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             .get(first..first + count)
     }
 
+    /// Returns the huge frame around a frame.
+    const fn huge_of(&self, frame: FrameId) -> usize {
+        frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES
+    }
+
     /// Returns how many frames of a huge frame exist: fewer in the last one only.
     pub(crate) fn present(&self, huge: usize) -> usize {
         let first = huge * Shape::<WORDS, TREE>::HUGE_FRAMES;
@@ -133,6 +143,12 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
     /// The entry of a huge frame that is entirely free.
     #[expect(clippy::cast_possible_truncation, reason = "asserted in Shape::CHECK")]
     pub(crate) const FREE: u16 = Shape::<WORDS, TREE>::HUGE_FRAMES as u16;
+
+    /// Whether an entry says that its huge frame is entirely free, or about to be.
+    /// Of a MEMBER that is so unless it is part of a giant frame.
+    fn is_free_entry(entry: u16) -> bool {
+        entry == Self::FREE || matches!(entry, entry::FREEING | entry::MEMBER)
+    }
 }
 
 /// Makes `value` durable where that takes something.

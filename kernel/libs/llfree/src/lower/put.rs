@@ -90,6 +90,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
                 count if count <= Self::FREE => return Ok(()),
                 entry::HUGE => self.split(persist, entry, field),
                 entry::SPLITTING | entry::SPLIT_DONE => core::hint::spin_loop(),
+                entry::MEMBER if self.leave_giant(persist, self.huge_of(frame)) => {}
                 // Freed as a whole just now.
                 _ => return Err(PutError::NotAllocated { frame }),
             }
@@ -132,7 +133,13 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let entry = (self.entry(huge)).ok_or(PutError::NotAllocated { frame })?;
         let step = |from, to| {
-            let done = entry.exchange(persist, span, from, to);
+            let mut done = entry.exchange(persist, span, from, to);
+            if let Err(found) = done
+                && found[..span.len()].contains(&entry::MEMBER)
+                && self.leave_giant(persist, huge)
+            {
+                done = entry.exchange(persist, span, from, to);
+            }
             done.map_err(|found| Self::not_whole(frame, found, span))
         };
         if !P::DOMAIN.needs_flush() {
@@ -152,9 +159,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             .map(|index| FrameId(frame.0 + index * Shape::<WORDS, TREE>::HUGE_FRAMES));
         let mut not_whole = (frames.zip(found)).filter(|&(_, entry)| entry != entry::HUGE);
         match not_whole.next() {
-            Some((frame, entry)) if entry == Self::FREE || entry == entry::FREEING => {
-                PutError::NotAllocated { frame }
-            }
+            Some((frame, entry)) if Self::is_free_entry(entry) => PutError::NotAllocated { frame },
             Some((frame, _)) => PutError::NotWhole { frame },
             None => PutError::NotAllocated { frame },
         }

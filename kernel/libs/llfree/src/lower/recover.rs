@@ -6,6 +6,7 @@
 //! | entry | meaning | what is done |
 //! |---|---|---|
 //! | HUGE, SPLITTING | allocated as a whole | bits cleared, entry HUGE |
+//! | MEMBER | what the giant frame's word says: see `giant` | |
 //! | FREEING, SPLIT_DONE, a count | bits are valid | counted |
 //! | anything else | damaged | bits are set: counted; none: all frames allocated |
 //!
@@ -20,7 +21,7 @@ use core::ops::Range;
 
 use persist::Persist;
 
-use super::{Lower, persist_now};
+use super::{Giant, Lower, persist_now};
 use crate::cell::Cell;
 use crate::entry::{self, Entry, QUAD, Span};
 use crate::popcnt::{self, Popcnt};
@@ -82,6 +83,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             word.store(persist, 0);
         }
         persist_now(persist, self.slots);
+        self.clear_giants(persist);
         self.persist_trees(persist, 0..self.huge_frames().div_ceil(TREE));
     }
 
@@ -134,6 +136,9 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         found: &mut Recovery,
     ) {
         let range = self.huge_frames_of(tree..tree + 1);
+        if self.giant(persist, range.start) == Giant::Whole {
+            return range.for_each(|huge| self.recover_member(persist, huge, found));
+        }
         let mut counts = [0; TREE];
         let fields = self.fields.get(range.clone()).unwrap_or_default();
         popcnt::count_clear(popcnt, persist, fields, &mut counts);
@@ -190,6 +195,19 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         self.present(huge) == Shape::<WORDS, TREE>::HUGE_FRAMES
     }
 
+    /// Makes a huge frame a part of the giant frame around.
+    fn recover_member(&self, persist: &impl Persist, huge: usize, found: &mut Recovery) {
+        if let Some((entry, field)) = self.entry(huge).zip(self.field(huge)) {
+            let written = set_words(persist, field, |_, _| 0);
+            if entry.load(persist) != entry::MEMBER {
+                set_entry(persist, entry, entry::MEMBER);
+                found.mended += 1;
+            } else if written > 0 {
+                found.mended += 1;
+            }
+        }
+    }
+
     #[cold]
     fn recover_huge(&self, persist: &impl Persist, huge: usize, found: &mut Recovery) {
         let Some((entry, field)) = self.entry(huge).zip(self.field(huge)) else {
@@ -236,6 +254,12 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         match stored {
             entry::HUGE | entry::SPLITTING if complete => return Verdict::Whole,
             entry::FREEING | entry::SPLIT_DONE => return Verdict::Counted,
+            entry::MEMBER if self.giant_around(huge).is_some() => {
+                return match self.giant(persist, huge) {
+                    Giant::Apart => Verdict::Counted,
+                    Giant::Whole | Giant::Splitting | Giant::Unreadable => Verdict::Whole,
+                };
+            }
             count if count <= Self::FREE => return Verdict::Counted,
             _ => found.unreadable += 1,
         }

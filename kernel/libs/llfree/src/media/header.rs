@@ -19,7 +19,7 @@
 //! | 252 | CRC-32C of all before, u32; at this place in every version |
 
 use crc::{CRC_32_ISCSI, Crc};
-use frame::FRAME_SIZE;
+use frame::{FRAME_SIZE, Order};
 use persist::Domain;
 
 /// Bytes of the header.
@@ -36,7 +36,7 @@ const _: () = assert!(HEADER_LEN as usize == HEADER_BYTES && FRAME_LEN as usize 
 const MAGIC: [u8; 16] = *b"PERENNIAL LLFREE";
 /// What this code writes, and the only major number that it reads.
 const VERSION: Version = Version {
-    major: 3,
+    major: 4,
     minor: 0,
     incompatible: 0,
 };
@@ -63,14 +63,23 @@ pub struct Geometry {
     pub managed_offset: u64,
     /// Number of frames.
     pub frames: u64,
-    /// The region's physical base modulo 1 GiB: blocks keep their alignment on
-    /// the hardware only as long as this does not change.
+    /// The region's physical base modulo 1 GiB: giant frames are what the hardware
+    /// takes for one only if frame 0 is at a multiple of that.
     pub base_in_giant: u64,
     /// Words of bits a huge frame.
     pub words: u32,
     /// Huge frames a tree. Part of the format for the record only: recovery
     /// builds the trees anew.
     pub tree: u32,
+}
+
+impl Geometry {
+    /// Returns the largest order of which frame 0 lies at a multiple in physical
+    /// memory, at most that of a giant frame.
+    pub const fn alignment(&self) -> Order {
+        let start = self.base_in_giant.wrapping_add(self.managed_offset);
+        Order::of_alignment(start / FRAME_SIZE as u64)
+    }
 }
 
 /// A version of the format.

@@ -40,6 +40,9 @@ pub enum Opened {
 /// `memory.lower` is where `expected` places the lower tables. An intact copy of
 /// the superblock mends the other one. When this returns, everything is durable.
 ///
+/// A region may lie elsewhere than when it was formatted. Giant frames are handed out
+/// only where frame 0 is now at a multiple of 1 GiB; those that are allocated stay so.
+///
 /// # Errors
 ///
 /// Returns [`OpenError`], one variant a cause, and has not written anything then.
@@ -65,7 +68,7 @@ pub fn open<'m, P: Persist, const WORDS: usize, const TREE: usize>(
             begin(primary, replica, expected, &persist);
             let zone = Zone::create(frames, cpus, memory, persist).map_err(OpenError::Zone)?;
             finish(primary, replica, expected, &zone.persist);
-            Ok((zone, Opened::Created))
+            Ok((zone.with_alignment(expected.alignment()), Opened::Created))
         }
         Some(header) => {
             mend(primary, replica, &header, &persist);
@@ -73,6 +76,7 @@ pub fn open<'m, P: Persist, const WORDS: usize, const TREE: usize>(
             primary.write_mount(&persist, &Mount::next(before, P::DOMAIN));
             let recovered = Zone::recover(frames, cpus, memory, persist);
             let (zone, recovery) = recovered.map_err(OpenError::Zone)?;
+            let zone = zone.with_alignment(expected.alignment());
             Ok((zone, Opened::Recovered(recovery)))
         }
     }

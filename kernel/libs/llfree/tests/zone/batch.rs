@@ -91,7 +91,7 @@ fn a_block_is_zeroed_once_it_is_taken_and_not_otherwise() {
         content[block.0..][..order.frames()].fill(0);
     };
     let block = local.get_zeroed(order(4), &mut zero).unwrap();
-    let refused = local.get_zeroed(order(18), &mut zero);
+    let refused = local.get_zeroed(order(17), &mut zero);
     assert!(matches!(refused, Err(GetError::BadOrder { .. })));
     let zeros: Vec<_> = (0..FRAMES).filter(|&frame| content[frame] == 0).collect();
     assert_eq!(zeros, (block.0..block.0 + 16).collect::<Vec<_>>());

@@ -77,6 +77,29 @@ fn strict_operations_of_every_order_take_one_flush_and_one_fence() {
     });
 }
 
+/// A giant frame takes what a single one does; its first part takes the rest: twice
+/// the 16 lines of entries, the word twice, and the part itself.
+#[test]
+fn a_giant_frame_takes_one_flush_and_one_fence_too_and_its_first_part_the_rest() {
+    let count = Count::default();
+    let sink = |event: Event| count.note(event);
+    let frames = 1 << 18;
+    let mut tables = Tables::new::<8, 32>(frames, 1);
+    let observed = Observed::new(ModelledAdr, &sink as &dyn Fn(Event));
+    let zone: Zone<'_, _> = Zone::create(frames, 1, tables.memory(), observed).unwrap();
+    let mut local = zone.local(0).unwrap();
+    let mut giant = FrameId(1);
+    assert_eq!(count.of(|| giant = local.get(order(18)).unwrap()), (1, 1));
+    assert_eq!(count.of(|| local.put(giant, order(18)).unwrap()), (1, 1));
+    local.get_at(giant, order(18)).unwrap();
+    assert_eq!(count.of(|| local.put(giant, order(9)).unwrap()), (35, 5));
+    assert_eq!(
+        count.of(|| local.put(FrameId(1024), order(9)).unwrap()),
+        (1, 1)
+    );
+    local.get(order(18)).unwrap_err();
+}
+
 #[test]
 fn a_lazy_free_takes_nothing_unless_it_is_a_whole_huge_frame() {
     of_each_order(LazyFree(ModelledAdr), |exponent, taken| {

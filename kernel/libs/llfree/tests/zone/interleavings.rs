@@ -60,7 +60,7 @@ thread_local! {
 }
 
 /// Is called before each access of each thread.
-fn step(event: Event) {
+pub(crate) fn step(event: Event) {
     if !matches!(event, Event::Access { .. }) {
         return;
     }
@@ -84,7 +84,11 @@ fn step(event: Event) {
 
 /// Runs `first`, and `second` before its access number `at`, counted from 1.
 /// Returns false if `first` was over before that.
-fn overtake(at: usize, first: impl FnOnce() + Send, second: impl FnOnce() + Send) -> bool {
+pub(crate) fn overtake(
+    at: usize,
+    first: impl FnOnce() + Send,
+    second: impl FnOnce() + Send,
+) -> bool {
     let director = Arc::new(Director {
         turn: Mutex::new(Turn::First),
         changed: Condvar::new(),

@@ -5,6 +5,8 @@
 mod batch;
 mod common;
 mod flushes;
+mod giant;
+mod giant_crash;
 mod interleavings;
 mod media;
 mod media_crash;

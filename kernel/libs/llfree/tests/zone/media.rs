@@ -207,7 +207,7 @@ fn two_damaged_copies_are_refused() {
 #[test]
 fn a_newer_format_is_refused_by_name() {
     let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
-    for (at, value) in [(16, 4), (32, 0x80)] {
+    for (at, value) in [(16, 5), (32, 0x80)] {
         let mut region = Region::ready();
         let superblock = region.parts().0;
         superblock[at] = value;

@@ -48,15 +48,21 @@ enum Step {
 const CPUS: usize = 2;
 
 fn step() -> impl Strategy<Value = Step> {
+    step_from(0)
+}
+
+/// Returns a step, whose blocks are not smaller than of this order.
+fn step_from(least: u8) -> impl Strategy<Value = Step> {
     let cpu = 0..CPUS;
+    let orders = move || least..13;
     // Orders above the largest and frames beyond the end are input too.
     prop_oneof![
-        8 => (cpu.clone(), 0..12_u8).prop_map(|(cpu, order)| Step::Get { cpu, order }),
-        2 => (cpu.clone(), any::<usize>(), 0..12_u8)
+        8 => (cpu.clone(), orders()).prop_map(|(cpu, order)| Step::Get { cpu, order }),
+        2 => (cpu.clone(), any::<usize>(), orders())
             .prop_map(|(cpu, frame, order)| Step::GetAt { cpu, frame, order }),
         6 => (cpu.clone(), any::<usize>(), 0..4_u8, any::<usize>())
             .prop_map(|(cpu, pick, smaller, part)| Step::PutHeld { cpu, pick, smaller, part }),
-        2 => (cpu.clone(), any::<usize>(), 0..12_u8)
+        2 => (cpu.clone(), any::<usize>(), orders())
             .prop_map(|(cpu, frame, order)| Step::PutAny { cpu, frame, order }),
         1 => cpu.prop_map(|cpu| Step::Drain { cpu }),
         1 => Just(Step::Crash),
@@ -71,20 +77,29 @@ struct Model {
     allocated: Vec<bool>,
     /// Huge frames that were allocated as a whole and never split.
     whole: Vec<bool>,
+    /// Giant frames that were allocated as one and never split.
+    giant: Vec<bool>,
     huge_frames: usize,
     max_order: Order,
+    giant_order: Order,
 }
 
 impl Model {
-    fn new(frames: usize, words: usize) -> Self {
-        let huge_frames = words * 64;
-        let exponent = u8::try_from(huge_frames.trailing_zeros()).expect("small");
+    fn new<const WORDS: usize, const TREE: usize>(frames: usize) -> Self {
+        let huge_frames = WORDS * 64;
+        let giant_order = Zone::<'_, Eadr, WORDS, TREE>::GIANT_ORDER;
         Self {
             allocated: vec![false; frames],
             whole: vec![false; frames.div_ceil(huge_frames)],
+            giant: vec![false; frames / giant_order.frames()],
             huge_frames,
-            max_order: order(exponent + 1),
+            max_order: Zone::<'_, Eadr, WORDS, TREE>::MAX_ORDER,
+            giant_order,
         }
+    }
+
+    fn serves(&self, order: Order) -> bool {
+        order <= self.max_order || order == self.giant_order
     }
 
     fn is_free(&self, frame: usize, order: Order) -> bool {
@@ -105,7 +120,9 @@ impl Model {
             "{frame:?} of {order:?} was not free"
         );
         self.allocated[frame.0..][..order.frames()].fill(true);
-        if order.frames() >= self.huge_frames {
+        if order == self.giant_order {
+            self.giant[frame.0 / order.frames()] = true;
+        } else if order.frames() >= self.huge_frames {
             let count = order.frames() / self.huge_frames;
             self.whole[frame.0 / self.huge_frames..][..count].fill(true);
         }
@@ -114,9 +131,9 @@ impl Model {
     /// Returns what the allocator must answer.
     fn put(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
         let frames = self.allocated.len();
-        if order > self.max_order {
-            let max = self.max_order;
-            return Err(PutError::BadOrder { order, max });
+        if !self.serves(order) {
+            let (max, giant) = (self.max_order, self.giant_order);
+            return Err(PutError::BadOrder { order, max, giant });
         }
         if !frame.is_aligned(order) {
             return Err(PutError::Misaligned { frame, order });
@@ -128,6 +145,20 @@ impl Model {
                 frames,
             });
         }
+        if order == self.giant_order {
+            let giant = frame.0 / order.frames();
+            if !self.giant[giant] {
+                return Err(if self.is_free(frame.0, order) {
+                    PutError::NotAllocated { frame }
+                } else {
+                    PutError::NotGiant { frame }
+                });
+            }
+            self.giant[giant] = false;
+            self.allocated[frame.0..][..order.frames()].fill(false);
+            return Ok(());
+        }
+        self.split_giant(frame);
         if order.frames() >= self.huge_frames {
             for first in (frame.0..frame.0 + order.frames()).step_by(self.huge_frames) {
                 if !self.whole[first / self.huge_frames] {
@@ -155,6 +186,16 @@ impl Model {
         Ok(())
     }
 
+    /// A part of a giant frame makes huge frames of it.
+    fn split_giant(&mut self, FrameId(frame): FrameId) {
+        let giant = frame / self.giant_order.frames();
+        if self.giant.get(giant) == Some(&true) {
+            self.giant[giant] = false;
+            let huge = self.giant_order.frames() / self.huge_frames;
+            self.whole[giant * huge..][..huge].fill(true);
+        }
+    }
+
     fn free(&self) -> usize {
         self.allocated.iter().filter(|&&frame| !frame).count()
     }
@@ -168,7 +209,7 @@ fn play<const WORDS: usize, const TREE: usize>(frames: usize, steps: &[Step]) {
 
 fn play_with<const WORDS: usize, const TREE: usize>(frames: usize, steps: &[Step], claims: Claims) {
     let mut tables = Tables::new::<WORDS, TREE>(frames, CPUS);
-    let mut model = Model::new(frames, WORDS);
+    let mut model = Model::new::<WORDS, TREE>(frames);
     let mut held = Vec::new();
     let created = Zone::<'_, _, WORDS, TREE>::create(frames, CPUS, tables.memory(), Eadr);
     let zone = created.unwrap().with_claims(claims);
@@ -241,7 +282,7 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
                     model.take(frame, order);
                     held.push((frame, order));
                 }
-                Err(GetError::BadOrder { .. }) => assert!(order > model.max_order),
+                Err(GetError::BadOrder { .. }) => assert!(!model.serves(order)),
                 Err(error) => {
                     assert_eq!(error, GetError::OutOfMemory { order });
                     assert!(!model.has_free(order), "{error} but there is one");
@@ -255,9 +296,8 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
         } => {
             let order = order(exponent);
             let frame = mostly_inside(frame, frames, exponent);
-            let may = order <= model.max_order
-                && frame.is_aligned(order)
-                && model.is_free(frame.0, order);
+            let may =
+                model.serves(order) && frame.is_aligned(order) && model.is_free(frame.0, order);
             let mut result = locals[cpu].get_at(frame, order);
             if matches!(result, Err(GetError::HeldElsewhere { .. })) {
                 assert!(may, "it is free");
@@ -405,8 +445,18 @@ proptest! {
     }
 
     #[test]
+    fn giant_frames_do_what_the_model_does(
+        frames in 1024..2700_usize,
+        steps in prop::collection::vec(step_from(6), 1..200),
+    ) {
+        // Two trees of two huge frames make a giant frame: order 10, or 9.
+        play::<4, 2>(frames, &steps);
+        play::<2, 2>(frames, &steps);
+    }
+
+    #[test]
     fn a_small_geometry_with_wide_trees_does_what_the_model_does(
-        frames in 1..3000_usize,
+        frames in 1..6000_usize,
         steps in prop::collection::vec(step(), 1..200),
     ) {
         play::<4, 8>(frames, &steps);
@@ -417,7 +467,7 @@ proptest! {
 #[test]
 #[should_panic(expected = "was not free")]
 fn a_block_that_is_handed_out_twice_is_noticed() {
-    let mut model = Model::new(100, 8);
+    let mut model = Model::new::<8, 2>(100);
     model.take(FrameId(8), order(3));
     model.take(FrameId(12), order(0));
 }

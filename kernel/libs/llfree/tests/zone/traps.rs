@@ -165,14 +165,16 @@ fn misuse_is_named_and_changes_nothing() {
             PutError::BadOrder {
                 order: order(11),
                 max,
+                giant: Order::GIANT,
             },
         ),
         (
             0,
             18,
-            PutError::BadOrder {
-                order: order(18),
-                max,
+            PutError::OutOfRange {
+                frame: FrameId(0),
+                order: Order::GIANT,
+                frames,
             },
         ),
         (
@@ -312,6 +314,7 @@ fn misuse_is_named_and_changes_nothing() {
             GetError::BadOrder {
                 order: order(12),
                 max,
+                giant: Order::GIANT,
             },
         ),
     ];
@@ -327,7 +330,8 @@ fn misuse_is_named_and_changes_nothing() {
         local.get(order(11)),
         Err(GetError::BadOrder {
             order: order(11),
-            max
+            max,
+            giant: Order::GIANT,
         })
     );
     assert_eq!(
