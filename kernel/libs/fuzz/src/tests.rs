@@ -1,5 +1,7 @@
 //! Every target on what is known to matter, and on small accidents to it.
 
+mod flips;
+
 use std::{fs, path::PathBuf};
 
 use crate::{TARGETS, Target};
