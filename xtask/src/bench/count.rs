@@ -70,25 +70,27 @@ const fn limit(alloc: &'static str, op: &'static str, order: u8, locked: f64) ->
 }
 
 /// A claimed row takes its locked instructions once for 64 frames, and a pair that
-/// stays within it none at all. One operation at a time takes the processor's count,
-/// the entry and the bits. A huge frame has no bits. What is above whole numbers is
-/// for changing trees, and for the first free into a full one, which makes searches
+/// stays within it none at all. One operation at a time takes the tree's count, the
+/// entry and the bits; a huge frame has no bits. Where rows are claimed and frames
+/// are plenty, counts wait, so that a free in random order locks for its bit and
+/// little more, and a huge frame for its entry. What is above whole numbers is for
+/// changing trees, and for the first free into a full one, which makes searches
 /// expect something there again.
 const LIMITS: [Limit; 20] = [
     limit("llfree", "get", 0, 0.05),
     limit("llfree", "put", 0, 0.06),
     limit("llfree", "pair", 0, 0.0),
-    limit("llfree", "random-put", 0, 3.3),
-    limit("llfree", "get", 9, 2.3),
-    limit("llfree", "put", 9, 2.1),
-    limit("llfree", "pair", 9, 4.0),
+    limit("llfree", "random-put", 0, 1.4),
+    limit("llfree", "get", 9, 1.5),
+    limit("llfree", "put", 9, 1.5),
+    limit("llfree", "pair", 9, 2.2),
     limit("llfree-eadr", "get", 0, 0.05),
     limit("llfree-eadr", "put", 0, 0.06),
     limit("llfree-eadr", "pair", 0, 0.0),
-    limit("llfree-eadr", "random-put", 0, 3.3),
+    limit("llfree-eadr", "random-put", 0, 1.4),
     limit("llfree-op", "get", 0, 3.1),
     limit("llfree-op", "put", 0, 3.1),
-    limit("llfree-op", "pair", 0, 7.0),
+    limit("llfree-op", "pair", 0, 6.0),
     limit("llfree-op", "random-put", 0, 3.3),
     limit("llfree-op", "get", 9, 2.3),
     limit("llfree-op", "put", 9, 2.1),

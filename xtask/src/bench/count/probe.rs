@@ -33,7 +33,7 @@ pub(super) enum Op {
     Put,
     /// An allocation and a free at once.
     Pair,
-    /// Frees of a few among many blocks, in random order.
+    /// Frees of a few among many blocks, in random order, after many of them.
     RandomPut,
 }
 
@@ -170,8 +170,11 @@ fn step_through<D: Design>(probe: &Probe) -> Result<()> {
         Op::RandomPut => {
             get(&mut handle, order, &mut blocks)?;
             let mut dice = Xoshiro256PlusPlus::seed_from_u64(0);
-            shuffle_front(&mut dice, &mut blocks, ops);
-            counted(|| put(&mut handle, order, &blocks[..ops]))
+            // A quarter of them before: full trees are a case of their own.
+            let plenty = blocks.len() / 4;
+            shuffle_front(&mut dice, &mut blocks, plenty + ops);
+            put(&mut handle, order, &blocks[..plenty])?;
+            counted(|| put(&mut handle, order, &blocks[plenty..][..ops]))
         }
     }
 }

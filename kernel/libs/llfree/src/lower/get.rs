@@ -289,8 +289,9 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         }
     }
 
-    /// Returns the huge frame after `near`, if a block of this span in the same tree
-    /// could start there, with its entry: most often it is free too.
+    /// Returns the huge frame after `near`, where the next block of this span could
+    /// start in the same tree, with its entry: most often it is free too. After the
+    /// last one comes the first.
     #[inline(always)]
     pub(crate) fn peek_next(
         &self,
@@ -299,10 +300,10 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         span: Span,
     ) -> Option<(usize, Entry<'m>, Seen)> {
         let near = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let next = near + span.len();
+        let next = (near / span.len() + 1) * span.len() % TREE;
+        let next = near / TREE * TREE + next;
         let entry = self.entry(next)?;
-        let is_fit = next / TREE == near / TREE && next.is_multiple_of(span.len());
-        is_fit.then(|| (next, entry, entry.peek(persist)))
+        Some((next, entry, entry.peek(persist)))
     }
 
     /// Takes whole huge frames out of the tree of `near`, starting the search
