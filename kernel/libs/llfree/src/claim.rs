@@ -22,11 +22,11 @@ use crate::zone::Zone;
 
 /// A row of the zone.
 #[derive(Clone, Copy)]
-struct Row<'m> {
-    tree: usize,
-    number: usize,
-    word: &'m Cell,
-    entry: Entry<'m>,
+pub(crate) struct Row<'m> {
+    pub(crate) tree: usize,
+    pub(crate) number: usize,
+    pub(crate) word: &'m Cell,
+    pub(crate) entry: Entry<'m>,
 }
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, TREE> {
@@ -40,25 +40,38 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         order: u8,
         slot: Slot<'m>,
     ) -> Option<Bits> {
+        self.find_row(tree, near, order, |row| self.claim_row(row, order, slot))
+    }
+
+    /// Lets `take` try the rows in `tree` that may have a free run of `order`,
+    /// starting at the frame `near`, until it has taken something.
+    #[inline]
+    pub(crate) fn find_row(
+        &self,
+        tree: usize,
+        near: usize,
+        order: u8,
+        mut take: impl FnMut(Row<'m>) -> Option<Bits>,
+    ) -> Option<Bits> {
         if self.trees.read(&self.persist, tree).free() >> order == 0 {
             return None;
         }
         let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let start = near / WORD_FRAMES % WORDS;
-        self.claim_in_huge(tree, huge, start, order, slot)
+        self.find_row_in(tree, huge, start, order, &mut take)
             .or_else(|| {
                 let mut others = self.lower.promising(&self.persist, huge, order);
-                others.find_map(|huge| self.claim_in_huge(tree, huge, 0, order, slot))
+                others.find_map(|huge| self.find_row_in(tree, huge, 0, order, &mut take))
             })
     }
 
-    fn claim_in_huge(
+    fn find_row_in(
         &self,
         tree: usize,
         huge: usize,
         start: usize,
         order: u8,
-        slot: Slot<'m>,
+        take: &mut impl FnMut(Row<'m>) -> Option<Bits>,
     ) -> Option<Bits> {
         let (entry, field) = self.lower.entry(huge).zip(self.lower.field(huge))?;
         let count = entry.load(&self.persist);
@@ -67,13 +80,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         }
         let rows = (0..WORDS).map(|step| (start + step) % WORDS);
         rows.into_iter().find_map(|index| {
-            let row = Row {
+            take(Row {
                 tree,
                 number: huge * WORDS + index,
                 word: &field[index],
                 entry,
-            };
-            self.claim_row(row, order, slot)
+            })
         })
     }
 
@@ -110,7 +122,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     }
 
     /// Subtracts up to this many frames from the counts; returns how many.
-    fn take_counts(&self, row: Row<'_>, frames: u32) -> Option<u32> {
+    pub(crate) fn take_counts(&self, row: Row<'_>, frames: u32) -> Option<u32> {
         let persist = &self.persist;
         // Whether this breaks a huge frame that was entirely free is a guess, so
         // that most often the tree's word changes once.

@@ -276,6 +276,36 @@ fn bad_order(f: &mut fmt::Formatter<'_>, order: Order, max: Order, giant: Order)
     )
 }
 
+/// Why blocks could not be reserved. Nothing is reserved then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// Blocks of this order are larger than a row, of 64 frames: they are made
+    /// durable one by one.
+    TooLarge {
+        /// Order that was asked for.
+        order: Order,
+    },
+    /// A processor has no room to write down more rows.
+    TooMany {
+        /// Blocks that there was room for.
+        done: usize,
+    },
+    /// A block could not be taken.
+    Refused(GetError),
+}
+
+impl fmt::Display for ReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { order } => write!(f, "blocks of order {order} are larger than a row"),
+            Self::TooMany { done } => write!(f, "there is room for {done} blocks"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReserveError {}
 impl core::error::Error for ZoneError {}
 impl core::error::Error for LocalError {}
 impl core::error::Error for GetError {}

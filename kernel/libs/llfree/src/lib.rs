@@ -56,10 +56,12 @@
 #![deny(unsafe_code)]
 
 mod batch;
+mod booking;
 mod cell;
 mod claim;
 mod debt;
 mod doubt;
+mod durable;
 mod entry;
 mod error;
 mod giant;
@@ -73,6 +75,7 @@ mod policy;
 mod popcnt;
 mod promise;
 mod query;
+mod reconcile;
 mod recovering;
 mod row;
 mod shape;
@@ -85,11 +88,13 @@ mod zone;
 
 pub use batch::Partial;
 pub use doubt::{Fate, ResolveError};
-pub use error::{GetError, LocalError, PutError, ZoneError};
+pub use durable::{Synced, Unpersisted};
+pub use error::{GetError, LocalError, PutError, ReserveError, ZoneError};
 pub use layout::{Layout, Memory};
-pub use local::{DoubleFrees, Local};
+pub use local::{DoubleFrees, Local, Reservation};
 pub use lower::Recovery;
 pub use query::{HugeState, Stats};
+pub use reconcile::Reconciled;
 pub use recovering::{Incomplete, Recovering};
 pub use validate::Inconsistency;
 pub use zone::{Claims, Zone};

@@ -134,7 +134,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
 
     /// Returns which frames of a row are allocated bit by bit, and not just held
     /// by a processor; all of them beyond the last row.
-    fn taken_in(&self, row: usize) -> u64 {
+    pub(crate) fn taken_in(&self, row: usize) -> u64 {
         let bits = (self.lower.row(row)).map_or(u64::MAX, |word| word.load(&self.persist));
         if bits == 0 {
             0

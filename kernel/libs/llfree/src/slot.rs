@@ -33,7 +33,7 @@
 //! | 7 | zero |
 //!
 //! Where durability takes flushes there are names instead of the first two records,
-//! and the masks are in DRAM.
+//! and the masks are in DRAM; the records then hold [reservations](crate::booking).
 
 use persist::Persist;
 
@@ -43,11 +43,11 @@ use crate::name::Names;
 use crate::promise::Promise;
 
 /// Nothing is held; the mask does not matter.
-const NONE: u64 = 0;
+pub(crate) const NONE: u64 = 0;
 /// The frames in the mask are being taken from the row.
-const ANNOUNCED: u64 = 1;
+pub(crate) const ANNOUNCED: u64 = 1;
 /// The frames in the mask are the processor's, and free.
-const OWNED: u64 = 2;
+pub(crate) const OWNED: u64 = 2;
 /// The frames in the mask are being returned to the row.
 const RETURNING: u64 = 3;
 /// The frames in the mask may be anybody's.
@@ -187,9 +187,14 @@ impl<'m> Slot<'m> {
     pub(crate) fn clear<P: Persist>(self, persist: &P, side: Side) {
         if P::NAMES {
             self.names.forget(persist, side);
-        } else {
-            self.head(side).store(persist, NONE);
+            return self.set_mask(persist, side, 0);
         }
+        self.wipe(persist, side);
+    }
+
+    /// Removes a record, of whatever domain and mode.
+    pub(crate) fn wipe(self, persist: &impl Persist, side: Side) {
+        self.head(side).store(persist, NONE);
         self.set_mask(persist, side, 0);
     }
 
@@ -314,6 +319,15 @@ impl<'m> Slot<'m> {
     }
 }
 
-const fn head(state: u64, row: usize) -> u64 {
+/// Returns the first word of a record.
+pub(crate) const fn head(state: u64, row: usize) -> u64 {
     state | (row as u64) << STATE_BITS
+}
+
+/// Returns the state and the row of such a word.
+pub(crate) const fn unpack(head: u64) -> (u64, usize) {
+    (
+        head & ((1 << STATE_BITS) - 1),
+        (head >> STATE_BITS) as usize,
+    )
 }

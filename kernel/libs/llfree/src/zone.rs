@@ -9,7 +9,7 @@ use crate::error::{GetError, LocalError, PutError, ZoneError};
 use crate::hint::Hints;
 use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
 use crate::local::Local;
-use crate::lower::{Lower, Recovery, persist_now};
+use crate::lower::{Lower, Recovery};
 use crate::name::{self, Names};
 use crate::policy::{Rank, rank};
 use crate::promise::Promise;
@@ -214,7 +214,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     pub(crate) fn slot(&self, cpu: usize) -> Option<Slot<'m>> {
         let slots = self.lower.slots();
         if !P::NAMES {
-            return slots.get(cpu).map(Slot::new);
+            return slots.get(cpu).filter(|_| P::HOLDS).map(Slot::new);
         }
         let can_be_named = self.huge_frames() * WORDS <= name::MAX_ROWS;
         let names = Names::of(slots, cpu).filter(|_| can_be_named)?;
@@ -255,12 +255,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     pub(crate) fn put_frame(&self, frame: FrameId) -> Result<(), PutError> {
         let (freed, outcome) = self.lower.free_part(&self.persist, frame, 0);
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        if P::LATE_FREES
-            && let Some(field) = self.lower.field(huge)
-        {
-            // PERSIST: nobody syncs for the caller.
-            persist_now(&self.persist, field);
-        }
+        // PERSIST: nobody syncs for the caller.
+        self.persist_late(huge);
         if let Some(entry) = self.lower.entry(huge) {
             self.give_counts(huge / TREE, entry, u32::from(freed));
         }

@@ -87,14 +87,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     #[inline]
     fn take_in(&mut self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
         let zone = self.zone;
-        if order < WORD_ORDER
-            && self.may_hold
-            && self.slot.mask(&zone.persist, Side::Front) == 0
-            && let Some(bits) = zone.claim_in(tree, near, order, self.slot)
-        {
-            self.front = self.hold(bits);
-            if let Some(frame) = self.take_from(Side::Front, order) {
-                return Some(frame);
+        if order < WORD_ORDER && self.may_hold && self.slot.mask(&zone.persist, Side::Front) == 0 {
+            // The record is about to name another row, or none.
+            self.front = Held::nothing(self.slot);
+            if let Some(bits) = zone.claim_in(tree, near, order, self.slot) {
+                self.front = self.hold(bits);
+                if let Some(frame) = self.take_from(Side::Front, order) {
+                    return Some(frame);
+                }
             }
         }
         self.take_directly(tree, near, order)

@@ -11,6 +11,7 @@ mod get;
 mod held;
 mod place;
 mod put;
+mod reserve;
 mod sync;
 
 use core::marker::PhantomData;
@@ -31,6 +32,7 @@ use crate::tree::Trees;
 use crate::zone::{Zone, line};
 
 pub use self::held::DoubleFrees;
+pub use self::reserve::Reservation;
 
 /// A processor's handle on a [`Zone`].
 ///

@@ -7,9 +7,12 @@
 
 use core::sync::atomic::{Ordering, fence};
 
+use frame::{FrameId, Order};
 use persist::{Domain, Persist};
 
 use super::Local;
+use crate::durable::{Synced, Unpersisted};
+use crate::error::PutError;
 use crate::promise::Promise;
 use crate::slot::Side;
 
@@ -54,7 +57,10 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// before this returns.
     ///
     /// Where frees are gathered, the rows that the handle holds go back first.
-    pub fn sync(&mut self) {
+    ///
+    /// The result vouches for that, and for as long as it is there the handle can do
+    /// nothing else: see [`Unpersisted`].
+    pub fn sync(&mut self) -> Synced<'_> {
         if P::LATE_FREES {
             self.return_side(Side::Front);
             self.return_side(Side::Back);
@@ -64,6 +70,27 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             // this processor has pushed it out of the store buffer.
             fence(Ordering::SeqCst);
         }
+        Synced::new(self.identity())
+    }
+
+    /// Returns a block like [`put`](Self::put), with a reminder that this may not be
+    /// durable yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`put`](Self::put).
+    pub fn put_unsynced(
+        &mut self,
+        frame: FrameId,
+        order: Order,
+    ) -> Result<Unpersisted<FrameId>, PutError> {
+        self.put(frame, order)?;
+        Ok(Unpersisted::new(frame, self.identity()))
+    }
+
+    /// Returns what no handle of another processor or zone has.
+    fn identity(&self) -> usize {
+        core::ptr::from_ref(self.line).addr()
     }
 
     /// Remembers that bits of these huge frames have been cleared, or may have been
@@ -91,7 +118,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         }
     }
 
-    fn flush_field(&self, huge: usize) {
+    pub(super) fn flush_field(&self, huge: usize) {
         if let Some(field) = self.lower.field(huge) {
             self.zone.persist.flush(field);
         }

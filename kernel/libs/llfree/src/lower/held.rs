@@ -25,7 +25,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
                     Record::Unreadable => found.unreadable += 1,
                 }
                 // Of a record that says nothing, the mask may still be there.
-                slot.clear(persist, side);
+                slot.wipe(persist, side);
             }
         }
         for names in Names::all(self.slots) {

@@ -73,6 +73,18 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         was_set
     }
 
+    /// Sees to it that the frames of a huge frame are allocated bit by bit.
+    pub(crate) fn make_parts_of(
+        &self,
+        persist: &impl Persist,
+        huge: usize,
+    ) -> Result<(), PutError> {
+        let frame = FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES);
+        let (entry, field) =
+            (self.entry(huge).zip(self.field(huge))).ok_or(PutError::NotAllocated { frame })?;
+        self.make_parts(persist, entry, field, frame)
+    }
+
     /// Returns once the frames of a huge frame are allocated bit by bit.
     ///
     /// A loser waits without bound: the winner has a few stores to make, and

@@ -35,7 +35,7 @@ impl Count {
     }
 
     /// Returns what `work` takes.
-    fn of(&self, work: impl FnOnce()) -> (usize, usize) {
+    fn of<R>(&self, work: impl FnOnce() -> R) -> (usize, usize) {
         self.0.set((0, 0));
         work();
         self.0.get()
@@ -271,4 +271,27 @@ fn draining_a_held_row_takes_one_flush_and_one_fence() {
         assert_eq!(count.of(|| local.drain()), (1, 1));
         assert_eq!(count.of(|| local.drain()), (0, 0));
     });
+}
+
+#[test]
+fn a_reservation_is_written_down_without_a_fence_and_published_with_one() {
+    fn check<P: Persist>(platform: P) {
+        with_zone(platform, |count, local| {
+            let mut blocks = [FrameId(0); 256];
+            count.0.take();
+            let reservation = local.reserve(Order::FRAME, &mut blocks).unwrap();
+            assert_eq!(count.0.take(), (8, 0), "two for each row of 64 frames");
+            reservation.publish();
+            let published = count.0.take();
+            assert_eq!(published, (1 + 2, 1), "a bitfield, two lines of slots");
+            let reservation = local.reserve(Order::FRAME, &mut blocks[..65]).unwrap();
+            count.0.take();
+            drop(reservation);
+            let cancelled = count.0.take();
+            assert_eq!(cancelled, (1 + 2, 1 + 2), "a line of slots, two rows");
+        });
+    }
+    check(ModelledAdr);
+    check(LazyFree(ModelledAdr));
+    check(Batched(ModelledAdr));
 }

@@ -98,7 +98,12 @@ impl Medium {
         }
     }
 
-    /// Returns what a power failure might leave.
+    /// Takes note of the last access. What is written from now on does not count.
+    pub(crate) fn stop(&self) {
+        self.catch_up(&mut self.state.borrow_mut());
+    }
+
+    /// Returns what a power failure might leave, now or at the [stop](Self::stop).
     pub(crate) fn image(&self, tearing: Tearing, random: &mut Random) -> Bytes {
         let state = &mut *self.state.borrow_mut();
         self.catch_up(state);

@@ -4,7 +4,7 @@
 //! runs on several of the images that may be left. Then each promise is held against
 //! what the callers know: D1, what was taken stays taken; D2, what was returned and
 //! synced is free; D3, all other allocated frames are in flight, not synced, or
-//! listed.
+//! listed. What was reserved and not published is free.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -19,11 +19,11 @@ use persist::{Batched, Event, LazyFree, Mode, ModelledAdr, Observed, Persist, Vo
 use crate::common::{Bytes, Random, Tables};
 use crate::medium::{Medium, Tearing};
 
-const WORDS: usize = 2;
-const TREE: usize = 4;
-const CPUS: usize = 2;
+pub(crate) const WORDS: usize = 2;
+pub(crate) const TREE: usize = 4;
+pub(crate) const CPUS: usize = 2;
 /// Enough for eight slots: four lines of names for each of two processors.
-const FRAMES: usize = 256 * WORDS * 64 - 17;
+pub(crate) const FRAMES: usize = 256 * WORDS * 64 - 17;
 const MAX_ORDER: u8 = 8;
 
 /// What a thread panics with when the power fails.
@@ -31,13 +31,15 @@ struct PowerFailure;
 
 /// What the callers know.
 #[derive(Clone, Default)]
-struct Ledger {
-    held: Vec<(FrameId, Order)>,
+pub(crate) struct Ledger {
+    pub(crate) held: Vec<(FrameId, Order)>,
     /// Frames returned through each handle since its last sync.
     unsynced: [BTreeSet<usize>; CPUS],
     /// Frames of the operation in flight: a return, or a number of them.
-    returning: Option<(FrameId, Order)>,
+    pub(crate) returning: Option<(FrameId, Order)>,
     taking: usize,
+    /// Whether there is a reservation.
+    reserving: bool,
 }
 
 impl Ledger {
@@ -51,7 +53,7 @@ impl Ledger {
     }
 }
 
-fn frames_of(frame: FrameId, order: Order) -> std::ops::Range<usize> {
+pub(crate) fn frames_of(frame: FrameId, order: Order) -> std::ops::Range<usize> {
     frame.0..frame.0 + order.frames()
 }
 
@@ -72,7 +74,8 @@ fn step<P: Persist>(
             local.drain();
             ledger.borrow_mut().unsynced[cpu].clear();
         }
-        2..34 => {
+        2 | 3 => reserve(local, ledger, random),
+        4..34 => {
             let order = random.order(MAX_ORDER);
             ledger.borrow_mut().taking = order.frames();
             let taken = local.get(order);
@@ -102,11 +105,38 @@ fn step<P: Persist>(
     }
 }
 
+/// Reserves some blocks, and publishes them or not.
+fn reserve<P: Persist>(
+    local: &mut Local<'_, '_, P, WORDS, TREE>,
+    ledger: &RefCell<Ledger>,
+    random: &mut Random,
+) {
+    let order = random.order(6);
+    // In eight rows there is room for eight blocks in any case.
+    let mut blocks = [FrameId(0); 8];
+    let wanted = 1 + random.below(blocks.len());
+    ledger.borrow_mut().reserving = true;
+    let reserved = local.reserve(order, &mut blocks[..wanted]);
+    if let Ok(reservation) = reserved {
+        assert!((reservation.blocks().iter()).all(|block| block.is_aligned(order)));
+        ledger.borrow_mut().taking = wanted * order.frames();
+        if random.below(4) == 0 {
+            drop(reservation);
+        } else {
+            for &mut block in reservation.publish() {
+                ledger.borrow_mut().take(block, order);
+            }
+        }
+        ledger.borrow_mut().taking = 0;
+    }
+    ledger.borrow_mut().reserving = false;
+}
+
 /// A life of a zone: works on `lower`, recovered or new, until the power fails.
 /// Returns the medium, which takes note of some events, and what the callers know.
-fn live<P: Persist + Default>(
+pub(crate) fn live<P: Persist + Default>(
     lower: Option<Bytes>,
-    mut ledger: Ledger,
+    ledger: Ledger,
     random: &mut Random,
     events: usize,
     is_noted: fn(Event) -> bool,
@@ -120,13 +150,17 @@ fn live<P: Persist + Default>(
     }
     let medium = Medium::new(&tables.lower);
     let left = Cell::new(events);
-    ledger.unsynced = Default::default();
-    let ledger = RefCell::new(ledger);
+    let ledger = RefCell::new(Ledger {
+        held: ledger.held,
+        ..Ledger::default()
+    });
     let sink = |event: Event| {
         if thread::panicking() {
             return;
         }
         if left.get() == 0 {
+            // Unwinding returns what was reserved, which power failures don't.
+            medium.stop();
             resume_unwind(Box::new(PowerFailure));
         }
         left.set(left.get() - 1);
@@ -154,14 +188,19 @@ fn live<P: Persist + Default>(
 
 /// What was judged.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     images: usize,
     leaked: usize,
     uncertain: usize,
 }
 
 /// Recovers an image and holds the promises against it.
-fn judge(image: Bytes, ledger: &Ledger, mode: Mode, tally: &mut Tally) -> Result<(), String> {
+pub(crate) fn judge(
+    image: Bytes,
+    ledger: &Ledger,
+    mode: Mode,
+    tally: &mut Tally,
+) -> Result<(), String> {
     let mut tables = Tables::new::<WORDS, TREE>(FRAMES, CPUS);
     tables.lower = image;
     let recovered = Zone::<'_, _, WORDS, TREE>::recover(FRAMES, CPUS, tables.memory(), Volatile);
@@ -196,13 +235,14 @@ fn judge(image: Bytes, ledger: &Ledger, mode: Mode, tally: &mut Tally) -> Result
     let (late, leaked): (Vec<_>, Vec<_>) = unknown.partition(|&frame| is_late(frame));
     if leaked.len() > ledger.taking {
         let taking = ledger.taking;
-        return Err(format!("D2, D3: {leaked:#x?} leaked, {taking} in flight"));
+        return Err(format!("D2, D3: {leaked:x?} leaked, {taking} in flight"));
     }
-    let most = if mode == Mode::Batched {
+    let held = if mode == Mode::Batched {
         2 * 64 * CPUS
     } else {
         0
     };
+    let most = held + if ledger.reserving { 64 } else { 0 };
     if uncertain.len() > most || found.unlisted > 0 || found.unreadable > 0 {
         return Err(format!("D3: {} uncertain, {found:?}", uncertain.len()));
     }
@@ -250,9 +290,12 @@ fn assert_mode_keeps_its_promises<P: Persist + Default>() -> Tally {
 }
 
 #[test]
-fn a_strict_zone_loses_nothing_and_asks_nothing() {
+fn a_strict_zone_loses_nothing_and_asks_about_reservations_only() {
     let tally = assert_mode_keeps_its_promises::<ModelledAdr>();
-    assert_eq!(tally.uncertain, 0);
+    assert!(
+        tally.uncertain < 64 * tally.images / 20,
+        "only while rows are reserved"
+    );
 }
 
 #[test]
