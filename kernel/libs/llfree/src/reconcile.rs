@@ -43,7 +43,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             ..Reconciled::default()
         };
         for huge in 0..self.huge_frames() {
-            if self.huge_state(huge) == Some(HugeState::Huge) {
+            if let Some(HugeState::Huge | HugeState::Giant) = self.huge_state(huge) {
                 self.reconcile_whole(huge, &mut is_owned, &mut done);
             } else {
                 let unowned = |row, taken| unowned(row, taken, &mut is_owned);

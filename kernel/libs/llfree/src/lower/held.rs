@@ -8,7 +8,7 @@
 use persist::Persist;
 
 use super::recover::Recovery;
-use super::{Lower, persist_now};
+use super::{Giant, Lower, persist_now};
 use crate::entry;
 use crate::name::Names;
 use crate::slot::{Bits, Record, Side, Slot};
@@ -104,10 +104,12 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     /// the huge frame is allocated as a whole.
     fn set_bits(&self, persist: &impl Persist, bits: Bits) -> u64 {
         let huge = bits.row / WORDS;
-        let whole = matches!(
-            self.entry_value(persist, huge),
-            entry::HUGE | entry::SPLITTING
-        );
+        let whole = match (self.entry_value(persist, huge), self.giant(persist, huge)) {
+            // Its entries need not be durable.
+            (_, Giant::Whole) | (entry::HUGE | entry::SPLITTING, _) => true,
+            (entry::MEMBER, around) => around != Giant::Apart,
+            _ => false,
+        };
         match self.row(bits.row) {
             Some(word) if !whole => {
                 let present = !self.absent(huge, bits.row % WORDS);

@@ -23,7 +23,7 @@ pub(crate) const WORDS: usize = 2;
 pub(crate) const TREE: usize = 4;
 pub(crate) const CPUS: usize = 2;
 /// Enough for eight slots: four lines of names for each of two processors.
-pub(crate) const FRAMES: usize = 256 * WORDS * 64 - 17;
+pub(crate) const FRAMES: usize = 512 * WORDS * 64 - 17;
 const MAX_ORDER: u8 = 8;
 
 /// What a thread panics with when the power fails.
