@@ -166,9 +166,7 @@ impl Shift<'_> {
             );
         }
         if cfg!(mutant = "leak_one_frame") {
-            zone.local(self.cpu)
-                .ok()
-                .and_then(|mut local| local.get(Order::FRAME).ok());
+            handle.0.get(Order::FRAME).ok();
         }
         let mix = Mix::half_of(zone.stats().frames, size);
         let stop = || {
