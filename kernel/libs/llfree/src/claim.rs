@@ -14,6 +14,7 @@ use persist::Persist;
 use crate::cell::Cell;
 use crate::entry::Entry;
 use crate::lower::{Lower, persist_now};
+use crate::mutant::mutant;
 use crate::row::{first_free, lowest, ones};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::{Bits, Side, Slot};
@@ -94,7 +95,11 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         let mut old = row.word.load(persist);
         while first_free(old, order).is_some() && self.may_be_held(row.number) {
             let got = self.take_counts(row, ones(!old))?;
-            let mask = lowest_unless_all(!old, got);
+            let mask = if mutant!("claim_ignores_counts") {
+                !old
+            } else {
+                lowest_unless_all(!old, got)
+            };
             let bits = Bits {
                 row: row.number,
                 mask,
@@ -166,7 +171,13 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         let persist = &self.persist;
         slot.begin_return(persist, side, bits.row);
         let old = self.lower.row(bits.row).map_or(0, |word| {
-            let old = word.clear(persist, bits.mask);
+            let old = if mutant!("return_by_store") {
+                let old = word.load(persist);
+                word.store(persist, old & !bits.mask);
+                old
+            } else {
+                word.clear(persist, bits.mask)
+            };
             // PERSIST: the bits before the row loses its name.
             persist_now(persist, word);
             old

@@ -70,6 +70,10 @@ mod layout;
 mod local;
 mod lower;
 pub mod media;
+#[cfg(mutant = "any")]
+pub mod mutant;
+#[cfg(not(mutant = "any"))]
+mod mutant;
 mod name;
 mod policy;
 mod popcnt;

@@ -39,6 +39,7 @@ use persist::Persist;
 
 use crate::cell::Cell;
 use crate::layout::LINE_CELLS;
+use crate::mutant::mutant;
 use crate::name::Names;
 use crate::promise::Promise;
 
@@ -140,7 +141,7 @@ impl<'m> Slot<'m> {
             // PERSIST: the name before the row's bits, which are changed next.
             return persist.order();
         }
-        if cfg!(mutant = "claim_without_announcement") {
+        if mutant!("claim_without_announcement") {
             return self.clear(persist, side);
         }
         self.write(persist, side, ANNOUNCED, bits);
@@ -163,7 +164,7 @@ impl<'m> Slot<'m> {
         if P::NAMES {
             return self.set_mask(persist, side, bits.mask);
         }
-        if cfg!(mutant = "claim_without_announcement") {
+        if mutant!("claim_without_announcement") {
             return self.own(persist, side, bits);
         }
         self.head(side).store(persist, head(OWNED, bits.row));
@@ -174,10 +175,10 @@ impl<'m> Slot<'m> {
         if P::NAMES {
             return;
         }
-        if cfg!(mutant = "return_forgets_first") {
+        if mutant!("return_forgets_first") {
             return self.clear(persist, side);
         }
-        if cfg!(mutant = "return_without_state") {
+        if mutant!("return_without_state") {
             return;
         }
         self.head(side).store(persist, head(RETURNING, row));
@@ -218,7 +219,7 @@ impl<'m> Slot<'m> {
         match word & ((1 << STATE_BITS) - 1) {
             NONE if word == NONE => Record::None,
             OWNED => Record::Owned(bits),
-            ANNOUNCED if cfg!(mutant = "recover_frees_announced") => Record::Owned(bits),
+            ANNOUNCED if mutant!("recover_frees_announced") => Record::Owned(bits),
             ANNOUNCED | RETURNING => Record::Window(bits),
             _ => Record::Unreadable,
         }
@@ -299,7 +300,7 @@ impl<'m> Slot<'m> {
     }
 
     fn write(self, persist: &impl Persist, side: Side, state: u64, bits: Bits) {
-        if !cfg!(mutant = "claim_keeps_head") {
+        if !mutant!("claim_keeps_head") {
             // The mask belongs to the row in the head: while it changes there must
             // be none, or recovery would free the new frames of the old row.
             self.head(side).store(persist, NONE);

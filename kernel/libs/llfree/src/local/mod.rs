@@ -27,6 +27,7 @@ use crate::debt::Debts;
 use crate::error::{GetError, PutError};
 use crate::layout::LINE_CELLS;
 use crate::lower::Lower;
+use crate::mutant::mutant;
 use crate::slot::{Side, Slot};
 use crate::tree::Trees;
 use crate::zone::{Zone, line};
@@ -154,7 +155,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         if order == Order::FRAME {
             let mask = self.slot.mask(&self.zone.persist, Side::Front);
             if mask != 0 {
-                if !cfg!(mutant = "get_forgets_bit") {
+                if !mutant!("get_forgets_bit") {
                     let rest = mask & (mask - 1);
                     self.slot.set_mask(&self.zone.persist, Side::Front, rest);
                 }

@@ -8,10 +8,11 @@
 use frame::FrameId;
 use persist::Persist;
 
-use super::{Lower, persist_entry, persist_now};
+use super::{Lower, persist_entry, persist_now, persist_taken};
 use crate::cell::Cell;
 use crate::entry::{self, Entry, FIRST_OF_PAIRS, QUAD, Seen, Span, counts_from};
 use crate::hint::Ones;
+use crate::mutant::mutant;
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
@@ -79,7 +80,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         let set = word.replace(persist, peek.word, taken(peek.word, run(bit, order)));
         set.ok()?;
         // PERSIST: the bits before the caller's first use of the memory.
-        persist_now(persist, word);
+        persist_taken(persist, word);
         let offset = peek.index * WORD_FRAMES + bit as usize;
         Some(Self::frame_at(peek.huge, offset))
     }
@@ -247,7 +248,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             word.store(persist, taken(0, u64::MAX));
         }
         // PERSIST: all words lie in one line; as in `set_run_in`.
-        persist_now(persist, group);
+        persist_taken(persist, group);
         self.give_count(persist, peek.entry, Self::FREE - (1 << order));
         Some(Self::frame_at(peek.huge, 0))
     }
@@ -349,7 +350,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         span: Span,
     ) -> bool {
         let claimed = entry.exchange_from(persist, seen, span, Self::FREE, entry::HUGE);
-        if claimed.is_ok() {
+        if claimed.is_ok() && !mutant!("get_huge_skips_flush") {
             // PERSIST: the entry before the caller's first use of the memory.
             persist_entry(persist, entry);
         }
@@ -416,7 +417,7 @@ fn set_run_in(persist: &impl Persist, word: &Cell, seen: u64, order: u8) -> Opti
         match word.replace(persist, old, taken(old, run(bit, order))) {
             Ok(()) => {
                 // PERSIST: the bits before the caller's first use of the memory.
-                persist_now(persist, word);
+                persist_taken(persist, word);
                 return Some(bit as usize);
             }
             // Somebody else has taken or returned frames of this word.
@@ -440,7 +441,7 @@ fn set_run_at<const WORDS: usize>(
     let done = word.update(persist, set).is_ok();
     if done {
         // PERSIST: as in `set_run`.
-        persist_now(persist, word);
+        persist_taken(persist, word);
     }
     done
 }
@@ -472,7 +473,7 @@ fn set_group(persist: &impl Persist, group: &[Cell]) -> bool {
             // PERSIST: a word that reached the medium set would be lost with the
             // next crash, long after this operation.
             persist_now(persist, &group[..index]);
-            return false;
+            return mutant!("group_undone_is_returned");
         }
     }
     // PERSIST: all words lie in one line; as in `set_run`.
@@ -483,7 +484,7 @@ fn set_group(persist: &impl Persist, group: &[Cell]) -> bool {
 /// Returns a word with these bits set.
 #[inline(always)]
 fn taken(old: u64, bits: u64) -> u64 {
-    if cfg!(mutant = "get_forgets_bit") {
+    if mutant!("get_forgets_bit") {
         return old;
     }
     old | bits

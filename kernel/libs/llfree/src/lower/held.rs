@@ -10,6 +10,7 @@ use persist::Persist;
 use super::recover::Recovery;
 use super::{Giant, Lower, persist_now};
 use crate::entry;
+use crate::mutant::mutant;
 use crate::name::Names;
 use crate::slot::{Bits, Record, Side, Slot};
 
@@ -18,8 +19,14 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     pub(super) fn recover_slots<P: Persist>(&self, persist: &P, found: &mut Recovery) {
         for slot in self.slots.iter().map(Slot::new) {
             for side in Side::BOTH {
-                match slot.read(persist, side) {
+                let record = slot.read(persist, side);
+                if mutant!("recover_forgets_first") {
+                    slot.clear(persist, side);
+                }
+                match record {
                     Record::None => {}
+                    Record::Owned(_) if mutant!("recover_keeps_held") => {}
+                    Record::Window(_) if mutant!("recover_lists_nothing") => {}
                     Record::Owned(bits) => self.free_held(persist, bits, found),
                     Record::Window(bits) => self.list_doubts(persist, slot, bits, found),
                     Record::Unreadable => found.unreadable += 1,

@@ -23,6 +23,7 @@ use persist::Persist;
 use crate::cell::Cell;
 use crate::entry::{self, Entry, Span};
 use crate::layout::{LINE_CELLS, Tables};
+use crate::mutant::mutant;
 use crate::promise::Promise;
 use crate::shape::{Shape, WORD_FRAMES};
 
@@ -159,7 +160,17 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
 pub(crate) fn persist_now<P: Persist, T: ?Sized>(persist: &P, value: &T) {
     if P::FLUSHES {
         persist.flush(value);
-        persist.fence();
+        if !mutant!("fence_is_missing") {
+            persist.fence();
+        }
+    }
+}
+
+/// Makes bits durable that were set in one word.
+#[inline(always)]
+fn persist_taken<P: Persist, T: ?Sized>(persist: &P, value: &T) {
+    if !mutant!("get_skips_flush") {
+        persist_now(persist, value);
     }
 }
 
@@ -168,7 +179,7 @@ pub(crate) fn persist_now<P: Persist, T: ?Sized>(persist: &P, value: &T) {
 /// elsewhere the frames stay allocated.
 #[inline(always)]
 fn persist_free<P: Persist, T: ?Sized>(persist: &P, value: &T) {
-    if !P::LATE_FREES {
+    if !P::LATE_FREES && !mutant!("put_skips_flush") {
         persist_now(persist, value);
     }
 }

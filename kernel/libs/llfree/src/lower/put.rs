@@ -12,6 +12,7 @@ use super::{Lower, persist_entry, persist_free, persist_now};
 use crate::cell::Cell;
 use crate::entry::{self, Entry, Seen, Span};
 use crate::error::PutError;
+use crate::mutant::mutant;
 use crate::row::{WORD_ORDER, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
@@ -111,7 +112,8 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
 
     /// Splits a huge frame that is allocated as a whole, unless somebody else does.
     fn split<P: Persist>(&self, persist: &P, entry: Entry<'_>, field: &[Cell; WORDS]) {
-        if (entry.exchange(persist, Span::One, entry::HUGE, entry::SPLITTING)).is_err() {
+        let won = entry.exchange(persist, Span::One, entry::HUGE, entry::SPLITTING);
+        if won.is_err() && !mutant!("split_has_no_winner") {
             return;
         }
         for word in field {
@@ -121,11 +123,15 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         if P::DOMAIN.needs_flush() {
             // PERSIST: all bits before the state that lets recovery look at them;
             // otherwise a crash in between frees the frames whose bits are missing.
-            persist_now(persist, field);
+            if !mutant!("split_skips_bits_flush") {
+                persist_now(persist, field);
+            }
             let marked = entry.exchange(persist, Span::One, state, entry::SPLIT_DONE);
             // PERSIST: the state before the first bit that is cleared; otherwise
             // recovery takes the frame for a whole one and forgets that free.
-            persist_entry(persist, entry);
+            if !mutant!("split_skips_state_flush") {
+                persist_entry(persist, entry);
+            }
             if marked.is_ok() {
                 state = entry::SPLIT_DONE;
             }
@@ -154,7 +160,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             }
             done.map_err(|found| Self::not_whole(frame, found, span))
         };
-        if !P::DOMAIN.needs_flush() {
+        if !P::DOMAIN.needs_flush() || mutant!("put_skips_freeing") {
             return step(entry::HUGE, Self::FREE);
         }
         step(entry::HUGE, entry::FREEING)?;

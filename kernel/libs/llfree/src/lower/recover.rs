@@ -24,6 +24,7 @@ use persist::Persist;
 use super::{Giant, Lower, persist_now};
 use crate::cell::Cell;
 use crate::entry::{self, Entry, QUAD, Span};
+use crate::mutant::mutant;
 use crate::popcnt::{self, Popcnt};
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::tree::Amount;
@@ -173,7 +174,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         found: &mut Recovery,
     ) {
         let stored = self.entry_value(persist, huge);
-        let believed = cfg!(mutant = "recover_skips_recount") && stored <= Self::FREE;
+        let believed = mutant!("recover_skips_recount") && stored <= Self::FREE;
         let count = if believed { stored } else { clear };
         let is_whole = stored == entry::HUGE && clear == Self::FREE;
         if !self.is_complete(huge) || stored != count && !is_whole {
@@ -216,7 +217,14 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         let stored = entry.load(persist);
         let value = match self.judge(persist, huge, stored, found) {
             Verdict::Whole => {
-                if set_words(persist, field, |_, _| 0) > 0 || stored == entry::SPLITTING {
+                let clear = |_, old| {
+                    if mutant!("recover_keeps_bits") {
+                        old
+                    } else {
+                        0
+                    }
+                };
+                if set_words(persist, field, clear) > 0 || stored == entry::SPLITTING {
                     found.split_in_flight += 1;
                 }
                 entry::HUGE
@@ -252,6 +260,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         // An incomplete huge frame is never allocated as a whole.
         let complete = self.is_complete(huge);
         match stored {
+            entry::SPLITTING if mutant!("recover_counts_splitting") => {}
             entry::HUGE | entry::SPLITTING if complete => return Verdict::Whole,
             entry::FREEING | entry::SPLIT_DONE => return Verdict::Counted,
             entry::MEMBER if self.giant_around(huge).is_some() => {
