@@ -21,6 +21,7 @@ mod make;
 mod options;
 mod outcome;
 mod pe;
+mod prove;
 mod qmp;
 mod results;
 mod run;
@@ -44,6 +45,7 @@ enum Subcommand {
     Crash(crash::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
+    Prove(prove::Args),
     Image(make::ImageArgs),
     Build(make::BuildArgs),
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Subcommand::Crash(args) => crash::main(&args),
         Subcommand::Bench(args) => bench::main(&args),
         Subcommand::Fuzz(args) => fuzz::main(&args),
+        Subcommand::Prove(args) => prove::main(&args),
         Subcommand::Image(args) => make::image(&args),
         Subcommand::Build(args) => make::build(&args),
     };

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     build::{self, BuildOptions},
-    fuzz, shell, workspace,
+    fuzz, prove, shell, workspace,
 };
 
 use super::{Tally, conduct::Conductor, crashes, said, trial::Trial};
@@ -31,6 +31,8 @@ pub(super) enum Ring {
     Host,
     /// The parsers of foreign bytes, fuzzed for a minute.
     Fuzz,
+    /// Schedules and power failures, a slice.
+    Prove,
     /// The images, built and inspected.
     Images,
     /// The kernel, broken again and again.
@@ -46,11 +48,12 @@ const AT_ONCE: usize = 2;
 
 impl Ring {
     /// All rings, the innermost first.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Format,
         Self::Lints,
         Self::Host,
         Self::Fuzz,
+        Self::Prove,
         Self::Images,
         Self::Crashes,
     ];
@@ -62,6 +65,7 @@ impl Ring {
             Self::Lints => "lints",
             Self::Host => "host",
             Self::Fuzz => "fuzz",
+            Self::Prove => "prove",
             Self::Images => "images",
             Self::Crashes => "crashes",
         }
@@ -86,6 +90,7 @@ impl Ring {
                 cargo(&["test", "--quiet", "--package", "boot", "--lib"])
             }
             Self::Fuzz => fuzz::slice(),
+            Self::Prove => prove::slice(),
             Self::Images => build::build(&BuildOptions::default()).map(drop),
             Self::Crashes => crashes::run(),
         }

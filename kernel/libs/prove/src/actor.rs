@@ -47,8 +47,9 @@ impl<'a> Actor<'a> {
                     local.get_at(block.frame(), block.order()).map(|()| first)
                 });
             }
+            Op::Share(to) => self.books.borrow_mut().share(self.thread, to),
             Op::Drain => {
-                self.begin(Record::Other);
+                self.begin(Record::Sync);
                 local.drain();
                 self.end(None);
             }
@@ -125,7 +126,7 @@ impl<'a> Actor<'a> {
         let len = books.mine[owner].len();
         let index = which.checked_rem(len)?;
         let block = books.mine[owner][index];
-        if owner != self.thread && !books.is_known(block) {
+        if owner != self.thread && !books.is_known(owner, block) {
             return None;
         }
         Some(books.mine[owner].swap_remove(index))

@@ -14,6 +14,8 @@ pub(crate) struct Arguments {
     pub(crate) budget: Budget,
     /// Threads of the host that work at the same time.
     pub(crate) workers: usize,
+    /// The mistake that is made on purpose, in a build that has all of them.
+    pub(crate) mutant: Option<String>,
     /// Whether to end with the first violation.
     pub(crate) until_killed: bool,
 }
@@ -44,6 +46,7 @@ impl Arguments {
             only: None,
             budget,
             workers: 2,
+            mutant: None,
             until_killed: false,
         };
         while let Some(flag) = given.next() {
@@ -55,6 +58,7 @@ impl Arguments {
                     arguments.budget.time = Duration::from_secs(SECONDS[1]);
                 }
                 "--until-killed" => arguments.until_killed = true,
+                "--mutant" => arguments.mutant = Some(value()?),
                 "--only" => arguments.only = Some(value()?),
                 "--seed" => arguments.budget.seed = number(value()?)?,
                 "--schedules" => arguments.budget.most = Some(number(value()?)?),

@@ -5,6 +5,7 @@
 //! again and again waits for somebody; it is not scheduled until the word changes,
 //! unless nobody else can run.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::fiber::Stacks;
@@ -60,6 +61,15 @@ impl Choice<'_> {
 pub(crate) trait Chooser {
     /// Returns a process that can be chosen, or `None` to give the run up.
     fn choose(&mut self, choice: &Choice<'_>) -> Option<usize>;
+}
+
+/// A chooser that somebody else looks at too.
+pub(crate) struct Shared<'a, C>(pub(crate) &'a RefCell<C>);
+
+impl<C: Chooser> Chooser for Shared<'_, C> {
+    fn choose(&mut self, choice: &Choice<'_>) -> Option<usize> {
+        self.0.borrow_mut().choose(choice)
+    }
 }
 
 /// How a run ended.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use persist::{Eadr, ModelledAdr, Persist, Volatile};
+use persist::{Batched, Eadr, LazyFree, ModelledAdr, Persist, Volatile};
 
 use crate::chance::{Priorities, Walk};
 use crate::crash::Limits;
@@ -39,6 +39,8 @@ pub(crate) fn explore(scenario: &Scenario, budget: Budget) -> Row {
         Mode::Volatile => shaped::<Volatile>(scenario, budget),
         Mode::Eadr => shaped::<Eadr>(scenario, budget),
         Mode::Adr => shaped::<ModelledAdr>(scenario, budget),
+        Mode::AdrLazy => shaped::<LazyFree<ModelledAdr>>(scenario, budget),
+        Mode::AdrBatched => shaped::<Batched<ModelledAdr>>(scenario, budget),
     }
 }
 

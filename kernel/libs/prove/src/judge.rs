@@ -15,6 +15,9 @@ use crate::ledger::{Block, Expected};
 /// The largest order that is a run in one word.
 const WORD_ORDER: u8 = 6;
 
+/// The most rows that a processor holds.
+const ROWS: usize = 2;
+
 /// What a frame turns out to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Frame {
@@ -45,7 +48,7 @@ pub(crate) fn judge<P: Persist, const WORDS: usize, const TREE: usize>(
         return Err("the number of free frames is wrong".to_owned());
     }
     let uncertain = count(&frames, Frame::Uncertain);
-    if uncertain > 64 * zone.cpus() {
+    if uncertain > 64 * ROWS * zone.cpus() {
         return Err(format!("{uncertain} frames are uncertain"));
     }
     let signature = signature(&frames);
@@ -95,6 +98,11 @@ fn explain(frames: &mut [Frame], expected: &Expected, huge: u8) -> Result<(), St
                 return Err(format!("frame {frame:#x} of {block:?} was lost"));
             }
             frames[frame] = Frame::Owned;
+        }
+    }
+    for frame in expected.unsynced.iter().flat_map(|block| block.frames()) {
+        if frames[frame] == Frame::Taken {
+            frames[frame] = Frame::Returning;
         }
     }
     for block in &expected.returning {

@@ -24,6 +24,11 @@ impl Block {
         FrameId(self.first)
     }
 
+    const fn overlaps(self, other: Self) -> bool {
+        self.first < other.first + (1 << other.order)
+            && other.first < self.first + (1 << self.order)
+    }
+
     /// Returns the order.
     pub(crate) fn order(self) -> Order {
         order(self.order)
@@ -60,8 +65,8 @@ pub(crate) enum Record {
     Get { order: u8, got: Option<Block> },
     /// Returns a part of a block, or all of it.
     Put { from: Block, part: Block },
-    /// Moves no block.
-    Other,
+    /// Makes durable what was returned before.
+    Sync,
 }
 
 /// The books of all threads.
@@ -69,8 +74,8 @@ pub(crate) enum Record {
 pub(crate) struct Ledger {
     /// How often each frame has been handed out and not been returned.
     owners: Vec<u8>,
-    /// Blocks whose owners know that they own them.
-    owned: Vec<Block>,
+    /// What is known to all.
+    settled: Settled,
     /// What each thread may return.
     pub(crate) mine: Vec<Vec<Block>>,
     /// Operations that are in flight, for each thread in order.
@@ -82,6 +87,17 @@ pub(crate) struct Ledger {
     pub(crate) fault: Option<String>,
 }
 
+/// What acknowledged operations have led to.
+#[derive(Clone, Debug, Default)]
+struct Settled {
+    /// Blocks whose owners know that they own them.
+    owned: Vec<Block>,
+    /// Whether what is returned may be forgotten until the next sync.
+    late: bool,
+    /// What each thread has returned since its last sync, if so.
+    unsynced: Vec<Vec<Block>>,
+}
+
 /// What must be true after a crash.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
@@ -89,16 +105,24 @@ pub(crate) struct Expected {
     pub(crate) owned: Vec<Block>,
     /// Blocks that are being returned: any part may be allocated.
     pub(crate) returning: Vec<Block>,
+    /// Blocks that were returned and not synced: the same.
+    pub(crate) unsynced: Vec<Block>,
     /// Orders of blocks that are being taken.
     pub(crate) taking: Vec<u8>,
 }
 
 impl Ledger {
-    /// Books in which nobody owns anything.
-    pub(crate) fn new(frames: usize, threads: usize) -> Self {
+    /// Books in which nobody owns anything. If frees are `late`, they may be
+    /// forgotten until their thread syncs.
+    pub(crate) fn new(frames: usize, threads: usize, late: bool) -> Self {
+        let settled = Settled {
+            owned: Vec::new(),
+            late,
+            unsynced: vec![Vec::new(); threads],
+        };
         Self {
             owners: vec![0; frames],
-            owned: Vec::new(),
+            settled,
             mine: vec![Vec::new(); threads],
             open: vec![VecDeque::new(); threads],
             closed: vec![0; threads],
@@ -148,8 +172,10 @@ impl Ledger {
 
     /// Closes all operations: what happened before a run is known to all.
     pub(crate) fn close_all(&mut self) {
-        for record in self.open.iter_mut().flat_map(|open| open.drain(..)) {
-            apply(&mut self.owned, record);
+        for (thread, open) in self.open.iter_mut().enumerate() {
+            for record in open.drain(..) {
+                self.settled.apply(thread, record);
+            }
         }
     }
 
@@ -158,7 +184,7 @@ impl Ledger {
         while self.closed[thread] < acknowledged {
             self.closed[thread] += 1;
             if let Some(record) = self.open[thread].pop_front() {
-                apply(&mut self.owned, record);
+                self.settled.apply(thread, record);
             }
         }
     }
@@ -166,15 +192,17 @@ impl Ledger {
     /// Returns what must be true after a crash, if of each thread so many more
     /// operations have been acknowledged.
     pub(crate) fn expected(&self, more: &[usize]) -> Expected {
-        let mut expected = Expected {
-            owned: self.owned.clone(),
-            ..Expected::default()
-        };
-        for (open, &more) in self.open.iter().zip(more) {
+        let mut settled = self.settled.clone();
+        for (thread, (open, &more)) in self.open.iter().zip(more).enumerate() {
             for &record in open.iter().take(more) {
-                apply(&mut expected.owned, record);
+                settled.apply(thread, record);
             }
         }
+        let mut expected = Expected {
+            owned: settled.owned,
+            unsynced: settled.unsynced.into_iter().flatten().collect(),
+            ..Expected::default()
+        };
         for (open, &more) in self.open.iter().zip(more) {
             for &record in open.iter().skip(more) {
                 match record {
@@ -189,16 +217,38 @@ impl Ledger {
                         expected.owned.extend(from.without(part));
                         expected.returning.push(part);
                     }
-                    Record::Other => {}
+                    Record::Sync => {}
                 }
             }
         }
         expected
     }
 
-    /// Returns whether a block's owner knows that it owns it.
-    pub(crate) fn is_known(&self, block: Block) -> bool {
-        self.owned.contains(&block)
+    /// Returns whether a block's owner knows that it owns it, and is not about to
+    /// learn otherwise: only then can others have been told.
+    pub(crate) fn is_known(&self, owner: usize, block: Block) -> bool {
+        let moves = |record: &Record| match *record {
+            Record::Get { got, .. } => got.is_some_and(|got| got.overlaps(block)),
+            Record::Put { part, .. } => part.overlaps(block),
+            Record::Sync => false,
+        };
+        self.settled.owned.contains(&block) && !self.open[owner].iter().any(moves)
+    }
+
+    /// Gives the upper half of a thread's last block to another one, before a run.
+    pub(crate) fn share(&mut self, thread: usize, to: usize) {
+        self.close_all();
+        let Some(block) = self.mine[thread].pop() else {
+            return;
+        };
+        let order = block.order.saturating_sub(1);
+        let first = block.first + (1 << order);
+        let lower = Block { order, ..block };
+        let upper = Block { first, order };
+        self.mine[thread].push(lower);
+        self.mine[to].push(upper);
+        self.settled.owned.retain(|&owned| owned != block);
+        self.settled.owned.extend([lower, upper]);
     }
 
     /// Whether a frame is handed out.
@@ -212,16 +262,22 @@ impl Ledger {
     }
 }
 
-fn apply(owned: &mut Vec<Block>, record: Record) {
-    match record {
-        Record::Get { got, .. } => owned.extend(got),
-        Record::Put { from, part } => {
-            if let Some(at) = owned.iter().position(|&block| block == from) {
-                owned.swap_remove(at);
-                owned.extend(from.without(part));
+impl Settled {
+    /// Notes that a thread knows that an operation is done.
+    fn apply(&mut self, thread: usize, record: Record) {
+        match record {
+            Record::Get { got, .. } => self.owned.extend(got),
+            Record::Put { from, part } => {
+                if let Some(at) = self.owned.iter().position(|&block| block == from) {
+                    self.owned.swap_remove(at);
+                    self.owned.extend(from.without(part));
+                }
+                if self.late {
+                    self.unsynced[thread].push(part);
+                }
             }
+            Record::Sync => self.unsynced[thread].clear(),
         }
-        Record::Other => {}
     }
 }
 
@@ -245,7 +301,7 @@ mod tests {
 
     #[test]
     fn an_operation_counts_once_it_is_acknowledged() {
-        let mut ledger = Ledger::new(64, 1);
+        let mut ledger = Ledger::new(64, 1, false);
         let order = 3;
         ledger.begin(0, Record::Get { order, got: None });
         ledger.end(0, Some(block(8, order)));
@@ -263,7 +319,7 @@ mod tests {
     /// Positive control.
     #[test]
     fn a_frame_with_two_owners_is_noticed() {
-        let mut ledger = Ledger::new(64, 2);
+        let mut ledger = Ledger::new(64, 2, false);
         ledger.end(0, Some(block(0, 2)));
         assert_eq!(ledger.fault, None);
         ledger.end(1, Some(block(3, 0)));

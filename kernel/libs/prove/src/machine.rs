@@ -78,6 +78,16 @@ thread_local! {
     static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
+impl Touched {
+    /// Takes so many words to be shared by all.
+    pub(crate) fn all_shared(words: usize) -> Self {
+        Self {
+            by: vec![u8::MAX; words],
+            learning: false,
+        }
+    }
+}
+
 impl Machine {
     /// A machine for threads that use these tables, whose content is not known yet.
     pub(crate) fn new(tables: [Range<usize>; 2], touched: Touched, threads: usize) -> Self {
@@ -273,6 +283,13 @@ pub(crate) fn begin_operation() {
 /// The platform `P` on the machine of this thread; plainly `P` outside of runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Watched<P>(P);
+
+impl<P> Watched<P> {
+    /// Watches this platform.
+    pub(crate) const fn new(platform: P) -> Self {
+        Self(platform)
+    }
+}
 
 impl<P: Persist> Persist for Watched<P> {
     const DOMAIN: Domain = P::DOMAIN;

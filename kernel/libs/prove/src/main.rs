@@ -21,6 +21,7 @@
 mod actor;
 mod arguments;
 mod chance;
+mod controls;
 mod crash;
 mod engine;
 mod exhaustive;
@@ -56,8 +57,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(name) = &arguments.mutant
+        && !choose_mutant(name)
+    {
+        eprintln!("there are no mutants in this build");
+        return ExitCode::from(2);
+    }
     // Panics of threads under test are results.
     std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = false;
+    for control in controls::controls() {
+        control.print();
+        missed |= control.found != control.broken;
+    }
     let scenarios = arguments.scenarios();
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {
@@ -79,5 +91,18 @@ fn main() -> ExitCode {
             scope.spawn(work);
         }
     });
-    ExitCode::from(u8::from(failed.into_inner()))
+    ExitCode::from(u8::from(missed || failed.into_inner()))
+}
+
+/// Has the allocator make a mistake from now on; false if it was built without any.
+#[cfg(mutant = "any")]
+fn choose_mutant(name: &str) -> bool {
+    llfree::mutant::choose(name);
+    true
+}
+
+/// Has the allocator make a mistake from now on; false if it was built without any.
+#[cfg(not(mutant = "any"))]
+const fn choose_mutant(_: &str) -> bool {
+    false
 }

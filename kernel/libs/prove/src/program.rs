@@ -19,6 +19,9 @@ pub(crate) enum Op {
     PutOther(usize),
     /// Returns what the processor holds.
     Drain,
+    /// Before a run: gives the upper half of its last block to another thread, without
+    /// a call.
+    Share(usize),
 }
 
 /// What threads do, by chance.

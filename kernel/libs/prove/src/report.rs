@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! @progress scenario=… done=… of=…
+//! @control name=… how=… broken=… found=… tried=…
 //! @row scenario=… schedules=… …
 //! @fault scenario=… seed=… what=…        the rest of the line
 //! ```
 
 use std::time::Duration;
 
+use crate::controls::Control;
 use crate::crash::Counts;
 
 /// Something that must not happen, in the shortest run that shows it.
@@ -37,6 +39,20 @@ pub(crate) struct Row {
     pub(crate) violations: u64,
     pub(crate) seconds: f64,
     pub(crate) fault: Option<Fault>,
+}
+
+impl Control {
+    /// Writes what came of a control.
+    pub(crate) fn print(&self) {
+        println!(
+            "@control name={} how={} broken={} found={} tried={}",
+            self.name,
+            self.how,
+            u8::from(self.broken),
+            u8::from(self.found),
+            self.tried
+        );
+    }
 }
 
 impl Row {

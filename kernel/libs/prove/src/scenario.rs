@@ -24,6 +24,10 @@ pub(crate) enum Mode {
     Eadr,
     /// What is flushed and fenced.
     Adr,
+    /// The same, but frees wait for a sync.
+    AdrLazy,
+    /// The same, and rows are held.
+    AdrBatched,
 }
 
 /// What threads do.

@@ -3,7 +3,7 @@
 use llfree::Claims;
 
 use crate::program::Mix;
-use crate::program::Op::{Drain, Get, GetAt, Put, PutFrame, PutHalf, PutOther};
+use crate::program::Op::{Drain, Get, GetAt, Put, PutFrame, PutHalf, PutOther, Share};
 use crate::scenario::{Choose, Mode, Scenario, Shape, Work};
 
 const MILLION: u64 = 1_000_000;
@@ -49,7 +49,7 @@ const fn base(name: &'static str) -> Scenario {
 }
 
 /// All scenarios, those that most likely find something first.
-pub(crate) const SCENARIOS: [Scenario; 24] = [
+pub(crate) const SCENARIOS: [Scenario; 28] = [
     Scenario {
         work: Work::Mix(3, NARROW),
         ..base("mix-of-three")
@@ -81,12 +81,8 @@ pub(crate) const SCENARIOS: [Scenario; 24] = [
         ..base("halves-of-a-pair")
     },
     Scenario {
-        before: &[(0, GetAt(0, 7)), (1, GetAt(128, 7))],
-        work: Work::Calls(&[
-            &[PutFrame(0), Put(0)],
-            &[PutFrame(0), Put(1)],
-            &[PutOther(0), PutOther(1)],
-        ]),
+        before: &[(0, GetAt(0, 7)), (0, Share(1)), (0, Share(2))],
+        work: Work::Calls(&[&[Put(0), Get(0)], &[Put(0), Get(7)], &[PutFrame(0), Put(0)]]),
         ..base("splits-at-once")
     },
     Scenario {
@@ -120,8 +116,8 @@ pub(crate) const SCENARIOS: [Scenario; 24] = [
     },
     Scenario {
         choose: Choose::All,
-        before: &[(0, GetAt(0, 8))],
-        work: Work::Calls(&[&[PutFrame(0), Get(0)], &[PutOther(0), Get(7)]]),
+        before: &[(0, GetAt(0, 7)), (0, Share(1))],
+        work: Work::Calls(&[&[Put(0), Get(0)], &[Put(0), Get(7)]]),
         schedules: [20_000, 2 * MILLION],
         ..base("all-splits")
     },
@@ -196,8 +192,8 @@ pub(crate) const SCENARIOS: [Scenario; 24] = [
     },
     Scenario {
         mode: Mode::Adr,
-        before: &[(0, GetAt(0, 8))],
-        work: Work::Calls(&[&[PutFrame(0), Get(7)], &[PutOther(0), Get(0)]]),
+        before: &[(0, GetAt(0, 7)), (0, Share(1))],
+        work: Work::Calls(&[&[PutFrame(0), Get(7)], &[Put(0), Get(0)]]),
         schedules: [1_000, 30_000],
         ..base("adr-splits")
     },
@@ -207,6 +203,33 @@ pub(crate) const SCENARIOS: [Scenario; 24] = [
         work: Work::Calls(&[&[Get(7), Put(0)], &[Get(0)]]),
         schedules: [2_000, 200_000],
         ..base("adr-all-huge-and-small")
+    },
+    Scenario {
+        mode: Mode::AdrLazy,
+        work: Work::Mix(3, NARROW),
+        schedules: [600, 25_000],
+        ..base("adr-lazy-mix-of-three")
+    },
+    Scenario {
+        mode: Mode::AdrLazy,
+        shape: Shape::Hardware,
+        frames: 1024 + 70,
+        work: Work::Mix(2, ALL_ORDERS),
+        schedules: [300, 10_000],
+        ..base("adr-lazy-orders-of-the-hardware")
+    },
+    Scenario {
+        mode: Mode::AdrBatched,
+        work: Work::Mix(2, NARROW),
+        schedules: [600, 25_000],
+        ..base("adr-batched-mix-of-two")
+    },
+    Scenario {
+        mode: Mode::AdrBatched,
+        frames: 300,
+        work: Work::Mix(3, SINGLE),
+        schedules: [500, 20_000],
+        ..base("adr-batched-single-frames")
     },
     Scenario {
         mode: Mode::Adr,

@@ -107,7 +107,11 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
         let mut locals: Vec<ManuallyDrop<Watch<'_, '_, P, WORDS, TREE>>> = (0..threads)
             .map(|cpu| ManuallyDrop::new(zone.local(cpu).expect("the first handle")))
             .collect();
-        let books = RefCell::new(Ledger::new(frames, threads));
+        let books = RefCell::new(Ledger::new(
+            frames,
+            threads,
+            P::MODE != persist::Mode::Strict,
+        ));
         for &(thread, op) in scenario.before {
             Actor::new(thread, &books, true).perform(&mut locals[thread], op);
         }
@@ -121,7 +125,7 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
                 Box::new(body) as Box<dyn FnMut() + '_>
             },
         );
-        let mut director = Shared(chooser);
+        let mut director = engine::Shared(chooser);
         let mut ending = engine::run(
             stacks,
             bodies.collect(),
@@ -157,15 +161,6 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
         self.operations += books.begun as u64;
         self.last_operations = books.begun;
         ending
-    }
-}
-
-/// A chooser that somebody else looks at too.
-struct Shared<'a, C>(&'a RefCell<C>);
-
-impl<C: Chooser> Chooser for Shared<'_, C> {
-    fn choose(&mut self, choice: &engine::Choice<'_>) -> Option<usize> {
-        self.0.borrow_mut().choose(choice)
     }
 }
 

@@ -1,0 +1,189 @@
+//! Mistakes in the shipped code, each of which must be found.
+//!
+//! A mutant is the allocator with one step removed, weakened or moved; see its module
+//! `mutant`. The same program that tries the shipped code is built around all of them,
+//! makes one mistake at a time, and runs until it finds a violation. One that survives
+//! is a hole in what is tried.
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use super::{Build, try_all};
+use crate::workspace;
+
+/// Names, and what is wrong.
+const MUTANTS: [(&str, &str); 23] = [
+    ("get_forgets_bit", "bits of a taken block are not set"),
+    ("get_skips_flush", "bits of a taken block are not flushed"),
+    (
+        "get_huge_skips_flush",
+        "the entry of a taken huge frame is not flushed",
+    ),
+    (
+        "group_undone_is_returned",
+        "a block of several words is handed out after its words were given back",
+    ),
+    ("put_skips_flush", "cleared bits are not flushed"),
+    (
+        "put_skips_freeing",
+        "a returned huge frame can be taken before that is durable",
+    ),
+    (
+        "split_has_no_winner",
+        "two processors split a huge frame at once",
+    ),
+    (
+        "split_skips_bits_flush",
+        "the bits of a split are not durable before its state",
+    ),
+    (
+        "split_skips_state_flush",
+        "the state of a split is not durable before the first free",
+    ),
+    ("fence_is_missing", "flushes are not waited for"),
+    (
+        "claim_ignores_counts",
+        "a row is taken although the counts promise less",
+    ),
+    (
+        "claim_without_announcement",
+        "a row is taken before that is written down",
+    ),
+    (
+        "claim_keeps_head",
+        "the mask of a record changes under its old row",
+    ),
+    (
+        "return_by_store",
+        "a row is returned by a load and a store, which is no barrier either",
+    ),
+    (
+        "return_forgets_first",
+        "a row is forgotten before it is returned",
+    ),
+    (
+        "return_without_state",
+        "a row is returned while it still counts as held",
+    ),
+    ("recover_skips_recount", "recovery believes counts"),
+    (
+        "recover_frees_announced",
+        "recovery frees rows that were only announced",
+    ),
+    (
+        "recover_keeps_held",
+        "recovery forgets what processors held",
+    ),
+    (
+        "recover_lists_nothing",
+        "recovery does not list what is uncertain",
+    ),
+    (
+        "recover_forgets_first",
+        "recovery clears a record before it has acted on it",
+    ),
+    (
+        "recover_keeps_bits",
+        "recovery leaves bits in whole huge frames",
+    ),
+    (
+        "recover_counts_splitting",
+        "recovery counts the bits of a split that was not finished",
+    ),
+];
+
+/// Where the table is, and between what.
+const PAGE: &str = "docs/reliability.md";
+const BEGIN: &str = "<!-- mutants: written by `cargo xtask prove --mutants` -->\n";
+const END: &str = "<!-- end of mutants -->";
+
+/// Tries every mutant.
+///
+/// # Errors
+///
+/// Returns an error where the mutants could not be built or tried.
+pub(super) fn main() -> Result<ExitCode> {
+    let build = Build::mutants()?;
+    let mut table = "| mutant | what is wrong | found by | as |\n|---|---|---|---|\n".to_owned();
+    let mut survivors = 0;
+    for (name, what) in MUTANTS {
+        let flags = ["--mutant", name, "--until-killed"].map(str::to_owned);
+        let output = try_all(&build, &flags)?;
+        let (by, fault) = match output.violations.first() {
+            Some(violation) => (violation.scenario.as_str(), violation.what.as_str()),
+            None => ("**nothing**", ""),
+        };
+        survivors += usize::from(output.violations.is_empty());
+        println!("{name:28} {by}: {fault}");
+        table += &format!("| `{name}` | {what} | {by} | {} |\n", plain(fault));
+    }
+    println!(
+        "{} of {} mutants killed",
+        MUTANTS.len() - survivors,
+        MUTANTS.len()
+    );
+    write_down(&table)?;
+    Ok(ExitCode::from(u8::from(survivors > 0)))
+}
+
+/// Returns the kind of a violation: no numbers, and nothing that a table minds.
+fn plain(fault: &str) -> String {
+    let words = fault
+        .split(|end| end == ':' || end == ';')
+        .next()
+        .unwrap_or_default();
+    words.replace('|', "/")
+}
+
+/// Puts the table where the page has it.
+fn write_down(table: &str) -> Result<()> {
+    let path = workspace::root().join(PAGE);
+    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
+    let (before, rest) =
+        (page.split_once(BEGIN)).with_context(|| format!("{PAGE} has no {BEGIN}"))?;
+    let (_, after) = rest
+        .split_once(END)
+        .with_context(|| format!("{PAGE} has no {END}"))?;
+    let page = format!("{before}{BEGIN}{table}{END}{after}");
+    fs::write(&path, page).with_context(|| format!("cannot write {PAGE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use super::*;
+
+    /// Collects the mutants that sources under a folder mention.
+    fn mentioned(folder: &Path, into: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("sources can be read").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                mentioned(&path, into);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                let parts = text.split("mutant!(\"").skip(1);
+                into.extend(
+                    parts.filter_map(|part| part.split_once('"').map(|(name, _)| name.to_owned())),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_mutant_of_the_allocator_is_tried_and_exists() {
+        let mut found = BTreeSet::new();
+        mentioned(
+            &workspace::root().join("kernel/libs/llfree/src"),
+            &mut found,
+        );
+        let listed: BTreeSet<_> = MUTANTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(found, listed);
+    }
+
+    #[test]
+    fn the_page_has_a_place_for_the_table() {
+        let page = fs::read_to_string(workspace::root().join(PAGE)).expect("the page exists");
+        assert!(page.contains(BEGIN) && page.contains(END));
+    }
+}
