@@ -82,7 +82,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.mutants {
         return mutants::main();
     }
-    let output = try_all(&Build::shipped()?, &args.flags())?;
+    let output = try_all(&Program::shipped()?, &args.flags())?;
     println!("{}", report::table(&output));
     output.stories.iter().for_each(|line| println!("{line}"));
     println!("{}", report::summary(&output));
@@ -100,7 +100,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 ///
 /// Returns an error where something is violated, or a control is missed.
 pub(crate) fn slice() -> Result<()> {
-    let output = try_all(&Build::shipped()?, &[])?;
+    let output = try_all(&Program::shipped()?, &[])?;
     let faults = output.faults();
     let story = output.stories.join("\n");
     ensure!(faults.is_empty(), "{}\n{story}", faults.join("\n"));
@@ -115,9 +115,9 @@ fn write(path: &PathBuf, text: &str) -> Result<()> {
 }
 
 /// The program, built.
-struct Build(PathBuf);
+struct Program(PathBuf);
 
-impl Build {
+impl Program {
     /// Builds it around the shipped code.
     fn shipped() -> Result<Self> {
         Self::build(workspace::target(), None)
@@ -147,12 +147,12 @@ impl Build {
 }
 
 /// Runs the program and collects what it says.
-fn try_all(build: &Build, flags: &[String]) -> Result<Output> {
-    let mut child = Command::new(&build.0)
+fn try_all(program: &Program, flags: &[String]) -> Result<Output> {
+    let mut child = Command::new(&program.0)
         .args(flags)
         .stdout(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start {}", build.0.display()))?;
+        .with_context(|| format!("cannot start {}", program.0.display()))?;
     let lines = child.stdout.take().map(BufReader::new);
     let mut bars = Bars::default();
     let mut output = Output::default();

@@ -9,7 +9,7 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 
-use super::{Build, try_all};
+use super::{Program, try_all};
 use crate::workspace;
 
 /// Names, and what is wrong.
@@ -104,12 +104,12 @@ const END: &str = "<!-- end of mutants -->";
 ///
 /// Returns an error where the mutants could not be built or tried.
 pub(super) fn main() -> Result<ExitCode> {
-    let build = Build::mutants()?;
+    let program = Program::mutants()?;
     let mut table = "| mutant | what is wrong | found by | as |\n|---|---|---|---|\n".to_owned();
     let mut survivors = 0;
     for (name, what) in MUTANTS {
         let flags = ["--mutant", name, "--until-killed"].map(str::to_owned);
-        let output = try_all(&build, &flags)?;
+        let output = try_all(&program, &flags)?;
         let (by, fault) = match output.violations.first() {
             Some(violation) => (violation.scenario.as_str(), violation.what.as_str()),
             None => ("**nothing**", ""),
@@ -127,12 +127,9 @@ pub(super) fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(survivors > 0)))
 }
 
-/// Returns the kind of a violation: no numbers, and nothing that a table minds.
+/// Returns what a violation begins with, without anything that a table minds.
 fn plain(fault: &str) -> String {
-    let words = fault
-        .split(|end| end == ':' || end == ';')
-        .next()
-        .unwrap_or_default();
+    let words = fault.split(';').next().unwrap_or_default();
     words.replace('|', "/")
 }
 
