@@ -91,6 +91,10 @@ fn judge_zones(path: &Path, scope: Scope) -> Result<Vec<Zone>> {
             offset += FRAME_SIZE as u64;
             continue;
         };
+        if image.is_replica_of_unfinished(offset, &superblock)? {
+            offset += FRAME_SIZE as u64;
+            continue;
+        }
         let zone = judge_zone(&image, offset, &superblock, scope)
             .with_context(|| format!("zone {} at offset {offset:#x}", superblock.id()))?;
         zones.extend(zone);
@@ -178,6 +182,21 @@ impl Image {
         let mut page = [0; superblock::BYTES];
         self.file.read_exact_at(&mut page, offset)?;
         superblock::decode(&page).with_context(|| format!("superblock at offset {offset:#x}"))
+    }
+
+    /// Returns whether the superblock at an offset is the second one of a region
+    /// whose first one is ours and not complete yet: it vouches for nothing alone.
+    fn is_replica_of_unfinished(&self, offset: u64, superblock: &Superblock) -> Result<bool> {
+        let end = offset + FRAME_SIZE as u64;
+        let Some(first) = end.checked_sub(superblock.region_len) else {
+            return Ok(false);
+        };
+        if first == offset {
+            return Ok(false);
+        }
+        let mut start = [0; superblock::MAGIC.len()];
+        self.file.read_exact_at(&mut start, first)?;
+        Ok(start == superblock::MAGIC && self.superblock(first)?.is_none())
     }
 
     fn bytes(&self, zone: u64, span: Span) -> Result<Vec<u8>> {
