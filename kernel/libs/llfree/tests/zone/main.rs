@@ -7,6 +7,7 @@ mod common;
 mod flushes;
 mod giant;
 mod giant_crash;
+mod golden;
 mod interleavings;
 mod media;
 mod media_crash;
