@@ -75,6 +75,7 @@ pub mod mutant;
 #[cfg(not(mutant = "any"))]
 mod mutant;
 mod name;
+pub mod nodes;
 mod policy;
 mod popcnt;
 mod promise;

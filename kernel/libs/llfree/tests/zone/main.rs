@@ -14,6 +14,7 @@ mod media_crash;
 mod medium;
 mod model;
 mod modes;
+mod nodes;
 mod reconcile;
 mod recovering;
 mod recovery;
