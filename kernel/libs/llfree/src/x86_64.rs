@@ -43,7 +43,7 @@ use crate::local::Local;
 use crate::zone::Zone;
 
 /// Bits of a physical address on this architecture.
-const PHYS_BITS: u32 = 52;
+pub(crate) const PHYS_BITS: u32 = 52;
 
 /// Why a processor got no physical frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> PhysFrames<'z, '
 }
 
 /// Returns the order of a frame size.
-fn order_of<S: PageSize>() -> Order {
+pub(crate) fn order_of<S: PageSize>() -> Order {
     match S::SIZE.ilog2() - FRAME_SIZE.ilog2() {
         0 => Order::FRAME,
         9 => Order::HUGE,

@@ -1,6 +1,7 @@
 //! The `x86_64` crate's traits over a zone.
 
 use frame::{FrameId, Order};
+use llfree::nodes::{Member, NodeFrames, NodePutError, Nodes};
 use llfree::x86_64::{FreeError, PhysError, PhysFrames};
 use llfree::{Layout, LocalError, Memory, PutError, Zone};
 use persist::Volatile;
@@ -165,6 +166,66 @@ fn a_base_that_would_make_huge_frames_wrong_is_refused() {
         let refused = frames_at(zone, BASE).err();
         let busy = LocalError::Busy { cpu: 0 };
         assert_eq!(refused, Some(PhysError::Local(busy)));
+    });
+}
+
+#[test]
+fn frames_of_several_zones_come_from_the_own_node_first_and_return_home() {
+    with_zone(|near| {
+        with_zone(|far| {
+            let at = |zone, start, node| Member {
+                zone,
+                start: frame::PhysAddr(start),
+                node,
+            };
+            let nodes = [at(far, BASE.as_u64(), 0), at(near, 0x8000_0000, 1)];
+            let local = Nodes::new(nodes).unwrap().local(0, 1, |_| 20).unwrap();
+            // SAFETY: nothing uses the frames but the zones' owner.
+            let mut frames = unsafe { NodeFrames::new(local) }.unwrap();
+            let mut all: Vec<PhysFrame<Size2MiB>> =
+                std::iter::from_fn(|| frames.allocate_frame()).collect();
+            assert_eq!(all.len(), 2 * 4);
+            let is_near =
+                |frame: &PhysFrame<Size2MiB>| frame.start_address().as_u64() >= 0x8000_0000;
+            assert!(all[..4].iter().all(is_near));
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), 2 * 4);
+
+            for &frame in &all {
+                // SAFETY: nothing uses the frame.
+                unsafe { frames.deallocate_frame(frame) };
+            }
+            assert_eq!((near.stats().free, far.stats().free), (FRAMES, FRAMES));
+            assert_eq!((frames.failed_frees(), frames.take_last_error()), (0, None));
+
+            let nowhere = PhysFrame::<Size4KiB>::containing_address(PhysAddr::new(0x1000));
+            // SAFETY: nothing uses the frame.
+            unsafe { frames.deallocate_frame(nowhere) };
+            let address = frame::PhysAddr(0x1000);
+            let error = NodePutError::NoZone { address };
+            assert_eq!(frames.take_last_error(), Some(error));
+            assert_eq!(frames.failed_frees(), 1);
+        });
+    });
+}
+
+#[test]
+fn several_zones_must_end_inside_the_physical_address_space() {
+    with_zone(|zone| {
+        let base = PhysAddr::new((1 << 52) - 0x20_0000);
+        let start = frame::PhysAddr(base.as_u64());
+        let nodes = Nodes::new([Member {
+            zone,
+            start,
+            node: 0,
+        }])
+        .unwrap();
+        let local = nodes.local(0, 0, |_| 20).unwrap();
+        // SAFETY: nothing uses the frames but the zone's owner.
+        let refused = unsafe { NodeFrames::new(local) }.err();
+        let frames = FRAMES;
+        assert_eq!(refused, Some(PhysError::TooHigh { base, frames }));
     });
 }
 

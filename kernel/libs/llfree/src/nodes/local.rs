@@ -62,6 +62,11 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
         self.node
     }
 
+    /// Returns the zones, in the order in which they were given.
+    pub const fn members(&self) -> &[Member<'z, 'm, P, WORDS, TREE>; N] {
+        &self.members
+    }
+
     /// Returns the handles on the zones, in the order in which the zones were given.
     pub const fn locals(&mut self) -> &mut [Local<'z, 'm, P, WORDS, TREE>; N] {
         &mut self.locals

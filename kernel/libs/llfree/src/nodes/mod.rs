@@ -40,6 +40,8 @@
 mod error;
 mod fallback;
 mod local;
+#[cfg(feature = "x86_64")]
+mod x86_64;
 
 use frame::{FRAME_SIZE, FrameId, PhysAddr, PhysRange};
 use persist::Persist;
@@ -50,6 +52,8 @@ use crate::zone::Zone;
 pub use error::{NodeGetError, NodeLocalError, NodePutError, NodesError};
 pub use fallback::fallback;
 pub use local::NodeLocal;
+#[cfg(feature = "x86_64")]
+pub use x86_64::NodeFrames;
 
 /// A zone with its place in the machine.
 pub struct Member<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
