@@ -13,6 +13,7 @@ use crate::lower::{Giant, Lower};
 use crate::row::bits_of;
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::slot::Slot;
+use crate::tree::Amount;
 use crate::zone::{Zone, line};
 
 /// How full a zone is.
@@ -86,14 +87,28 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
 
     /// Returns how many free frames nobody but this processor can take before it
     /// drains: those that it holds, and those that it has not counted yet.
-    pub(crate) fn out_of_reach(&self, cpu: usize) -> usize {
+    fn out_of_reach(&self, cpu: usize) -> usize {
+        let (rest, owed) = self.kept_by(cpu);
+        rest + owed.frames
+    }
+
+    /// Returns how many free frames a search of ours could miss before this processor
+    /// drains.
+    pub(crate) fn missed_without(&self, cpu: usize) -> usize {
+        let (rest, owed) = self.kept_by(cpu);
+        rest + owed.worth(Shape::<WORDS, TREE>::HUGE_FRAMES)
+    }
+
+    /// Returns the frames that a processor holds or owes to entries, and what it owes
+    /// to a tree.
+    fn kept_by(&self, cpu: usize) -> (usize, Amount) {
         let persist = &self.persist;
         let held = self.slot(cpu).map_or(0, |slot| slot.held(persist));
         let owed = Owed(self.lines[cpu][line::OWED].load(persist));
         let owing = self.lines[cpu][line::OWING].load(persist);
         #[expect(clippy::cast_possible_truncation, reason = "a number of frames")]
         let owing = owing as usize;
-        held + owed.amount().frames + owing
+        (held + owing, owed.amount())
     }
 
     /// Returns how a huge frame is allocated, or `None` beyond the last one.

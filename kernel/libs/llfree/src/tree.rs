@@ -117,6 +117,21 @@ impl Amount {
             whole: self.whole + more,
         }
     }
+
+    /// Returns how many frames a search could miss that does not know of this. A huge
+    /// frame that nobody knows to be whole is one, though all its frames are counted.
+    pub(crate) const fn worth(self, huge_frames: usize) -> usize {
+        let whole = if self.whole > 0 {
+            self.whole.cast_unsigned() * huge_frames
+        } else {
+            0
+        };
+        if whole > self.frames {
+            whole
+        } else {
+            self.frames
+        }
+    }
 }
 
 impl core::ops::Add for Amount {

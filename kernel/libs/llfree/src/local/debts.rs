@@ -151,7 +151,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         tree.free() < Zone::<P, WORDS, TREE>::TREE_FRAMES / 8
     }
 
-    /// Settles all debts; returns how many frames that were.
+    /// Settles all debts; returns how many frames a search could have missed for want
+    /// of that.
     pub(super) fn pay_all(&mut self) -> usize {
         let tree = self.pay_tree();
         let entries = self.owing;
@@ -182,7 +183,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         }
     }
 
-    /// Settles the debt to one tree; returns how many frames that were.
+    /// Settles the debt to one tree; returns how many frames a search could have missed.
     fn pay_tree(&mut self) -> usize {
         let owed = self.owed();
         let amount = owed.amount();
@@ -190,7 +191,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             self.set_owed(Owed::default());
             self.trees.give(&self.zone.persist, owed.tree(), amount);
         }
-        amount.frames
+        amount.worth(Shape::<WORDS, TREE>::HUGE_FRAMES)
     }
 
     fn set_owing(&mut self, frames: usize) {

@@ -22,7 +22,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     }
 
     /// Returns all frames that the handle holds, and settles its debts; returns how
-    /// many frames that were.
+    /// many frames a search could have missed for want of them.
     pub(crate) fn give_back(&mut self) -> usize {
         let owed = self.pay_all();
         let held = self.return_side(Side::Front) + self.return_side(Side::Back);
@@ -57,7 +57,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let lines = self.zone.lines.iter();
         let others = lines.enumerate().filter(|&(cpu, _)| cpu != self.cpu);
         let asked = others.map(|(cpu, line)| {
-            let frames = self.zone.out_of_reach(cpu);
+            let frames = self.zone.missed_without(cpu);
             if frames > 0 {
                 line[line::WANTED].store(persist, 1);
             }

@@ -4,6 +4,7 @@
 
 mod batch;
 mod common;
+mod debts;
 mod flushes;
 mod giant;
 mod giant_crash;

@@ -411,7 +411,6 @@ fn keep_rest(
 /// mutant under test would leave its own there.
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 256,
         failure_persistence: None,
         ..ProptestConfig::default()
     }
