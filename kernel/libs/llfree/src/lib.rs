@@ -96,7 +96,7 @@ pub use doubt::{Fate, ResolveError};
 pub use durable::{Synced, Unpersisted};
 pub use error::{GetError, LocalError, PutError, ReserveError, ZoneError};
 pub use layout::{Layout, Memory};
-pub use local::{DoubleFrees, Local, Reservation};
+pub use local::{DoubleFrees, Environment, Local, Reservation, Unreachable};
 pub use lower::Recovery;
 pub use query::{HugeState, Stats};
 pub use reconcile::Reconciled;

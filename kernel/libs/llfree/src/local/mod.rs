@@ -9,6 +9,7 @@ mod direct;
 mod drain;
 mod get;
 mod held;
+mod nudge;
 mod place;
 mod put;
 mod reserve;
@@ -33,6 +34,7 @@ use crate::tree::Trees;
 use crate::zone::{Zone, line};
 
 pub use self::held::DoubleFrees;
+pub use self::nudge::{Environment, Unreachable};
 pub use self::reserve::Reservation;
 
 /// A processor's handle on a [`Zone`].
@@ -48,7 +50,8 @@ pub use self::reserve::Reservation;
 /// all statistics, but nobody else can take it. [`drain`](Self::drain) returns it; a processor calls it before it idles. A
 /// processor that fails to get a block asks the others to drain, which they do
 /// with their next call that is not answered from a held row, and reports what
-/// is still out of reach as [`GetError::HeldElsewhere`].
+/// is still out of reach as [`GetError::HeldElsewhere`];
+/// [`get_or_nudge`](Self::get_or_nudge) also wakes those that sleep.
 ///
 /// Dropping the handle drains it and makes its number available again. A handle
 /// that was forgotten, or whose processor has died, keeps what it holds until the

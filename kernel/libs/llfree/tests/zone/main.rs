@@ -16,6 +16,7 @@ mod medium;
 mod model;
 mod modes;
 mod nodes;
+mod nudge;
 mod reconcile;
 mod recovering;
 mod recovery;
