@@ -80,7 +80,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let zone = self.zone;
         for (cpu, line) in zone.lines.iter().enumerate() {
             let is_asked = line[line::WANTED].load(&zone.persist) != 0;
-            if cpu != self.cpu && is_asked && zone.out_of_reach(cpu) > 0 {
+            if cpu != self.cpu && is_asked && zone.missed_without(cpu) > 0 {
                 environment.nudge(cpu);
             }
         }
