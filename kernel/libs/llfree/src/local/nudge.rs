@@ -40,22 +40,27 @@ impl Environment for Unreachable {
 }
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
-    /// As [`get`](Self::get), but while others hold frames that might be such a block,
+    /// As [`get`](Self::get), but if others hold frames that might be such a block,
     /// nudges them, pauses, and tries again, up to `tries` times.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get). [`GetError::HeldElsewhere`] says that after all tries
-    /// somebody has still not given back.
+    /// As [`get`](Self::get), after all tries. Without any, if there is nobody to nudge.
     pub fn get_or_nudge(
         &mut self,
         order: Order,
         environment: &impl Environment,
         tries: usize,
     ) -> Result<FrameId, GetError> {
+        let mut was_held = false;
         for _ in 0..tries {
             match self.get(order) {
-                Err(GetError::HeldElsewhere { .. }) => self.nudge_others(environment),
+                Err(GetError::HeldElsewhere { .. }) => {
+                    was_held = true;
+                    self.nudge_others(environment);
+                }
+                // While they are being returned, frames are neither held nor counted.
+                Err(GetError::OutOfMemory { .. }) if was_held => {}
                 outcome => return outcome,
             }
             environment.pause();
