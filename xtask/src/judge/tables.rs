@@ -31,6 +31,8 @@ const SPLITTING: u16 = 0x8002;
 const SPLIT_DONE: u16 = 0x8003;
 /// Part of a giant frame.
 const MEMBER: u16 = 0x8004;
+/// Out of service: nobody's, whatever its bits say.
+const OFFLINE: u16 = 0x8005;
 
 /// Huge frames in a giant frame.
 const GIANT_HUGE: usize = 512;
@@ -87,7 +89,7 @@ impl Tables {
             let entry = tables.entry(huge);
             let known = matches!(
                 entry,
-                0..=ALL_FREE | HUGE | FREEING | SPLITTING | SPLIT_DONE | MEMBER
+                0..=ALL_FREE | HUGE | FREEING | SPLITTING | SPLIT_DONE | MEMBER | OFFLINE
             );
             ensure!(known, "the entry of huge frame {huge} is {entry:#x}");
         }
@@ -146,6 +148,7 @@ impl Allocated for Tables {
         match self.entry(frame / HUGE_FRAMES) {
             HUGE | SPLITTING => true,
             MEMBER if self.is_in_giant(frame / HUGE_FRAMES) => true,
+            OFFLINE => false,
             _ => self.bytes[frame / 8] >> (frame % 8) & 1 != 0 && !is_in(&self.owned, frame),
         }
     }

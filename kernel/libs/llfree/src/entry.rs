@@ -13,7 +13,8 @@
 //! ```
 //!
 //! FREEING and SPLIT_DONE only occur where durability takes flushes. MEMBER says
-//! that another word knows: the one of the giant frame around.
+//! that another word knows: the one of the giant frame around. OFFLINE is between
+//! *all free* and FREEING like HUGE, but nobody's.
 
 use persist::Persist;
 
@@ -32,6 +33,8 @@ pub(crate) const SPLITTING: u16 = 0x8002;
 pub(crate) const SPLIT_DONE: u16 = 0x8003;
 /// Part of a giant frame, whose word says what that means.
 pub(crate) const MEMBER: u16 = 0x8004;
+/// Neither free nor allocated: out of service. The bits don't count.
+pub(crate) const OFFLINE: u16 = 0x8005;
 
 /// Entries in a word.
 pub(crate) const QUAD: usize = 4;

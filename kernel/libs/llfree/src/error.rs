@@ -144,6 +144,11 @@ pub enum GetError {
         /// Frames in the zone.
         frames: usize,
     },
+    /// A part of the block that was asked for is offline.
+    Offline {
+        /// A frame that is.
+        frame: FrameId,
+    },
     /// The block that was asked for is not entirely free.
     NotFree {
         /// Frame that was asked for.
@@ -179,6 +184,7 @@ impl fmt::Display for GetError {
                     "block of order {order} at frame {frame} in a zone of {frames} frames"
                 )
             }
+            Self::Offline { frame } => write!(f, "frame {frame} is offline"),
             Self::NotFree { frame, order } => {
                 write!(
                     f,
@@ -228,6 +234,11 @@ pub enum PutError {
         /// First frame of that huge frame.
         frame: FrameId,
     },
+    /// A part of the block is offline: not the caller's, whoever it was before.
+    Offline {
+        /// A frame that is.
+        frame: FrameId,
+    },
     /// The giant frame is allocated in parts, not as one.
     NotGiant {
         /// First frame of that giant frame.
@@ -259,6 +270,7 @@ impl fmt::Display for PutError {
                     "the huge frame at frame {frame} is not allocated as a whole"
                 )
             }
+            Self::Offline { frame } => write!(f, "frame {frame} is offline"),
             Self::NotGiant { frame } => {
                 write!(
                     f,

@@ -3,6 +3,8 @@
 //! While processors allocate and free, an answer may be outdated when it arrives;
 //! it is exact for frames that nobody else is taking or returning.
 
+use core::ops::Range;
+
 use frame::{FrameId, Order};
 use persist::Persist;
 
@@ -22,6 +24,8 @@ use crate::zone::{Zone, line};
 pub struct Stats {
     /// Frames in all.
     pub frames: usize,
+    /// Frames that are offline: neither free nor allocated.
+    pub offline: usize,
     /// Frames that are free.
     pub free: usize,
     /// Huge frames that are entirely free.
@@ -43,6 +47,8 @@ pub enum HugeState {
     Huge,
     /// In parts, with this many frames free; perhaps all or none.
     Count(usize),
+    /// Not at all, and not free either.
+    Offline,
 }
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE> {
@@ -67,6 +73,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             frames: self.frames(),
+            offline: self.offline_frames(),
             free: 0,
             huge_free: 0,
             giant_free: self.giants_free(),
@@ -85,9 +92,14 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         stats
     }
 
+    /// Returns how many frames are offline.
+    pub(crate) fn offline_frames(&self) -> usize {
+        usize::try_from(self.offline.load(&self.persist)).unwrap_or(usize::MAX)
+    }
+
     /// Returns how many free frames nobody but this processor can take before it
     /// drains: those that it holds, and those that it has not counted yet.
-    fn out_of_reach(&self, cpu: usize) -> usize {
+    pub(crate) fn out_of_reach(&self, cpu: usize) -> usize {
         let (rest, owed) = self.kept_by(cpu);
         rest + owed.frames
     }
@@ -123,13 +135,14 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
                 Giant::Whole => HugeState::Giant,
                 Giant::Splitting | Giant::Unreadable => HugeState::Huge,
             },
+            entry::OFFLINE => HugeState::Offline,
             count if count <= Lower::<WORDS, TREE>::FREE => HugeState::Count(self.free_in(huge)),
             _ => HugeState::Count(0),
         })
     }
 
     /// Returns whether a frame is allocated, alone or in a block. Frames beyond
-    /// the last one are.
+    /// the last one are, those that are offline aren't.
     pub fn is_allocated(&self, frame: FrameId) -> bool {
         if frame.0 >= self.frames() {
             return true;
@@ -176,7 +189,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             .sum()
     }
 
-    /// Returns whether a block could be taken: it exists, and all of it is free.
+    /// Returns whether a block could be taken: it exists, and all of it is free. What
+    /// is offline is not.
     pub fn is_free(&self, frame: FrameId, order: Order) -> bool {
         if !frame.is_aligned(order) || !self.lower.contains(frame, order) {
             return false;
@@ -186,7 +200,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         let huge_frames = Shape::<WORDS, TREE>::HUGE_FRAMES;
         let mut huge = frame.0 / huge_frames..=last / huge_frames;
         let mut rows = frame.0 / WORD_FRAMES..=last / WORD_FRAMES;
-        huge.all(|huge| !self.is_whole(huge)) && rows.all(|row| self.taken_in(row) & bits == 0)
+        let is_in_parts = |huge| matches!(self.huge_state(huge), Some(HugeState::Count(_)));
+        huge.all(is_in_parts) && rows.all(|row| self.taken_in(row) & bits == 0)
     }
 
     /// Visits everything that is allocated, lowest frame first: giant and huge frames
@@ -194,19 +209,38 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     ///
     /// Which neighbouring frames were once allocated together is not recorded.
     pub fn allocated(&self) -> impl Iterator<Item = (FrameId, Order)> {
-        (0..self.huge_frames()).flat_map(move |huge| {
+        self.allocated_in(FrameId(0)..FrameId(self.frames()))
+    }
+
+    /// The same for what lies in a range at least in part: what has to move before that
+    /// can go offline. A giant frame is listed once, with its first huge frame in the
+    /// range.
+    pub fn allocated_in(&self, range: Range<FrameId>) -> impl Iterator<Item = (FrameId, Order)> {
+        let huge_frames = Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let (start, end) = (range.start.0, range.end.0.min(self.frames()));
+        let first_huge = start / huge_frames;
+        let end_huge = if start < end {
+            end.div_ceil(huge_frames)
+        } else {
+            first_huge
+        };
+        (first_huge..end_huge).flat_map(move |huge| {
             let first = FrameId(huge * Shape::<WORDS, TREE>::HUGE_FRAMES);
             let (block, rows) = match self.huge_state(huge) {
                 Some(HugeState::Giant) => {
-                    let starts = first.is_aligned(Self::GIANT_ORDER);
-                    (starts.then_some((first, Self::GIANT_ORDER)), 0..0)
+                    let is_first = first.is_aligned(Self::GIANT_ORDER) || huge == first_huge;
+                    let giant =
+                        FrameId(first.0 / Self::GIANT_ORDER.frames() * Self::GIANT_ORDER.frames());
+                    (is_first.then_some((giant, Self::GIANT_ORDER)), 0..0)
                 }
                 Some(HugeState::Huge) => (Some((first, Self::HUGE_ORDER)), 0..0),
+                Some(HugeState::Offline) => (None, 0..0),
                 _ => (None, huge * WORDS..(huge + 1) * WORDS),
             };
             let frames = rows.flat_map(move |row| {
                 let taken = self.taken_in(row) & !self.lower.absent(huge, row % WORDS);
-                Ones(taken).map(move |bit| FrameId(row * WORD_FRAMES + bit))
+                let frames = Ones(taken).map(move |bit| FrameId(row * WORD_FRAMES + bit));
+                frames.filter(move |frame| (start..end).contains(&frame.0))
             });
             (block.into_iter()).chain(frames.map(|frame| (frame, Order::FRAME)))
         })

@@ -145,6 +145,10 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Recovering<'m, P, WO
         found.free_huge += whole.unsigned_abs();
         self.repairs.add_to(&mut found, &zone.persist);
         found.unreadable += zone.lower.end_giant_recovery(&zone.persist);
+        if self.repairs.offline.load(&zone.persist) > 0 {
+            found.offline = zone.lower.offline_frames(&zone.persist);
+            zone.offline.store(&zone.persist, found.offline as u64);
+        }
         zone.doubtful = found.uncertain > 0;
         (zone, found)
     }
@@ -157,6 +161,8 @@ struct Repairs {
     split_in_flight: Cell,
     unreadable: Cell,
     tail_forced: Cell,
+    /// No repair: whether it is worth counting those.
+    offline: Cell,
 }
 
 impl Repairs {
@@ -166,6 +172,7 @@ impl Repairs {
             split_in_flight: Cell::new(0),
             unreadable: Cell::new(0),
             tail_forced: Cell::new(0),
+            offline: Cell::new(0),
         }
     }
 
@@ -175,6 +182,7 @@ impl Repairs {
             (&self.split_in_flight, found.split_in_flight),
             (&self.unreadable, found.unreadable),
             (&self.tail_forced, found.tail_forced),
+            (&self.offline, found.offline),
         ];
         for (sum, count) in of_part {
             if count > 0 {

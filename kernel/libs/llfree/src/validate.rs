@@ -25,7 +25,7 @@ pub enum Inconsistency {
         /// What its bits say.
         counted: usize,
     },
-    /// A huge frame is allocated as a whole but has bits set.
+    /// A huge frame is allocated as a whole, or offline, but has bits set.
     WholeWithBits {
         /// Number of the huge frame.
         huge: usize,
@@ -44,6 +44,13 @@ pub enum Inconsistency {
         huge: usize,
         /// What its entry says.
         stored: u16,
+    },
+    /// The zone's number of frames that are offline is not what its entries say.
+    Offline {
+        /// The zone's number.
+        stored: usize,
+        /// What its entries say.
+        counted: usize,
     },
     /// Frames beyond the last one could be taken.
     Tail {
@@ -104,7 +111,7 @@ impl fmt::Display for Inconsistency {
             Self::WholeWithBits { huge } => {
                 write!(
                     f,
-                    "huge frame {huge} is allocated as a whole but has bits set"
+                    "huge frame {huge} is not allocated in parts but has bits set"
                 )
             }
             Self::State { huge, stored } => {
@@ -115,6 +122,9 @@ impl fmt::Display for Inconsistency {
                     f,
                     "huge frame {huge} is in state {stored:#x}, but the giant frame around is not"
                 )
+            }
+            Self::Offline { stored, counted } => {
+                write!(f, "{counted} frames are offline, the zone says {stored}")
             }
             Self::Tail { huge } => {
                 write!(
@@ -174,6 +184,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     /// Returns the first [`Inconsistency`].
     pub fn validate(&self) -> Result<(), Inconsistency> {
         self.validate_held()?;
+        self.validate_offline()?;
         for tree in 0..self.trees.len() {
             let (mut free, mut whole) = (0, 0);
             for huge in tree * TREE..self.huge_frames().min((tree + 1) * TREE) {
@@ -192,6 +203,17 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             self.validate_tree(tree, free, whole)?;
         }
         Ok(())
+    }
+
+    /// Holds the number of frames that are offline against the entries.
+    fn validate_offline(&self) -> Result<(), Inconsistency> {
+        let (stored, counted) = (
+            self.offline_frames(),
+            self.lower.offline_frames(&self.persist),
+        );
+        (stored == counted)
+            .then_some(())
+            .ok_or(Inconsistency::Offline { stored, counted })
     }
 
     /// Holds what processors hold against the rows, and against each other.
@@ -245,8 +267,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         if is_member != (stored == entry::MEMBER) {
             return Err(Inconsistency::Giant { huge, stored });
         }
-        if is_member || stored == entry::HUGE {
-            let all_clear = clear == WORDS * WORD_FRAMES;
+        if is_member || stored == entry::HUGE || stored == entry::OFFLINE {
+            let absent = Shape::<WORDS, TREE>::HUGE_FRAMES - self.lower.present(huge);
+            let all_clear = clear == WORDS * WORD_FRAMES - absent && tail;
             return if all_clear {
                 Ok(0)
             } else {

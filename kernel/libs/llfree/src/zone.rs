@@ -32,6 +32,8 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
     debts: &'m [Cell],
     claims: Claims,
+    /// Frames that are offline.
+    pub(crate) offline: Cell,
     /// The largest order of which frame 0 lies at a multiple.
     pub(crate) alignment: Order,
     /// Whether frames were in doubt when the zone was opened.
@@ -159,6 +161,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             lines: tables.lines,
             debts: tables.debts,
             claims: Claims::On,
+            offline: Cell::new(0),
             alignment: Order::GIANT,
             doubtful: false,
             persist,

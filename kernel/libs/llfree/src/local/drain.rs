@@ -53,17 +53,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Asks the other processors to give back what they hold; returns how many
     /// frames that are. Waits for nobody.
     pub(super) fn ask_others(&self) -> usize {
-        let persist = &self.zone.persist;
-        let lines = self.zone.lines.iter();
-        let others = lines.enumerate().filter(|&(cpu, _)| cpu != self.cpu);
-        let asked = others.map(|(cpu, line)| {
-            let frames = self.zone.missed_without(cpu);
-            if frames > 0 {
-                line[line::WANTED].store(persist, 1);
-            }
-            frames
-        });
-        asked.sum()
+        let others = (0..self.zone.cpus()).filter(|&cpu| cpu != self.cpu);
+        others.map(|cpu| self.zone.ask(cpu)).sum()
     }
 
     /// Returns the frames of one side to the shared tables.

@@ -172,12 +172,16 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
     ///
     /// # Errors
     ///
-    /// Returns [`GetError::NotFree`] if a part of it is allocated, and an error
-    /// that names the cause if there is no such block.
+    /// Returns [`GetError::NotFree`] if a part of it is allocated,
+    /// [`GetError::Offline`] if one is offline, and an error that names the cause if
+    /// there is no such block.
     pub fn get_at(&mut self, frame: FrameId, order: Order) -> Result<(), GetError> {
         self.heed_requests();
         let refused = match self.zone.get_at(frame, order) {
-            Err(GetError::NotFree { .. }) => GetError::NotFree { frame, order },
+            Err(GetError::NotFree { .. }) => match self.zone.first_offline(frame, order) {
+                Some(frame) => return Err(GetError::Offline { frame }),
+                None => GetError::NotFree { frame, order },
+            },
             other => return other,
         };
         if self.give_back() > 0 && self.zone.get_at(frame, order).is_ok() {

@@ -141,6 +141,10 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         let frame = FrameId(giant * Shape::<WORDS, TREE>::GIANT_FRAMES);
         let first = giant * Shape::<WORDS, TREE>::GIANT_HUGE;
         let mut all = first..first + Shape::<WORDS, TREE>::GIANT_HUGE;
+        if let Some(huge) = (all.clone()).find(|&huge| self.is_offline(persist, huge)) {
+            let frame = Self::frame_at(huge, 0);
+            return PutError::Offline { frame };
+        }
         let is_apart = self.giant(persist, first) == Giant::Apart;
         if is_apart && all.all(|huge| Self::is_free_entry(self.entry_value(persist, huge))) {
             PutError::NotAllocated { frame }

@@ -14,6 +14,7 @@
 mod get;
 mod giant;
 mod held;
+mod offline;
 mod put;
 mod recover;
 

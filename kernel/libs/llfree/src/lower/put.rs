@@ -104,6 +104,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
                 entry::HUGE => self.split(persist, entry, field),
                 entry::SPLITTING | entry::SPLIT_DONE => core::hint::spin_loop(),
                 entry::MEMBER if self.leave_giant(persist, self.huge_of(frame)) => {}
+                entry::OFFLINE => return Err(PutError::Offline { frame }),
                 // Freed as a whole just now.
                 _ => return Err(PutError::NotAllocated { frame }),
             }
@@ -177,6 +178,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             .map(|index| FrameId(frame.0 + index * Shape::<WORDS, TREE>::HUGE_FRAMES));
         let mut not_whole = (frames.zip(found)).filter(|&(_, entry)| entry != entry::HUGE);
         match not_whole.next() {
+            Some((frame, entry::OFFLINE)) => PutError::Offline { frame },
             Some((frame, entry)) if Self::is_free_entry(entry) => PutError::NotAllocated { frame },
             Some((frame, _)) => PutError::NotWhole { frame },
             None => PutError::NotAllocated { frame },

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | HUGE, SPLITTING | allocated as a whole | bits cleared, entry HUGE |
 //! | MEMBER | what the giant frame's word says: see `giant` | |
+//! | OFFLINE | out of service | bits cleared |
 //! | FREEING, SPLIT_DONE, a count | bits are valid | counted |
 //! | anything else | damaged | bits are set: counted; none: all frames allocated |
 //!
@@ -48,6 +49,8 @@ pub struct Recovery {
     pub unreadable: usize,
     /// Bitfield words that did not have all bits beyond the last frame set.
     pub tail_forced: usize,
+    /// Frames that are offline, and stay so.
+    pub offline: usize,
     /// Frames that processors held and nobody had: free again.
     pub held: usize,
     /// Frames that were on their way from or to a processor, and still have to be
@@ -61,6 +64,7 @@ pub struct Recovery {
 /// What a huge frame turns out to be.
 enum Verdict {
     Whole,
+    Offline,
     Counted,
     AllAllocated,
 }
@@ -229,6 +233,12 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
                 }
                 entry::HUGE
             }
+            Verdict::Offline => {
+                found.offline += self.present(huge);
+                let should_be = |index, _| self.absent(huge, index);
+                found.mended += usize::from(set_words(persist, field, should_be) > 0);
+                entry::OFFLINE
+            }
             Verdict::AllAllocated => {
                 set_words(persist, field, |_, _| u64::MAX);
                 0
@@ -243,7 +253,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             found.mended += 1;
             set_entry(persist, entry, value);
         }
-        if value != entry::HUGE {
+        if value <= Self::FREE {
             found.free += usize::from(value);
             found.free_huge += usize::from(value == Self::FREE);
         }
@@ -263,6 +273,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             entry::SPLITTING if mutant!("recover_counts_splitting") => {}
             entry::HUGE | entry::SPLITTING if complete => return Verdict::Whole,
             entry::FREEING | entry::SPLIT_DONE => return Verdict::Counted,
+            entry::OFFLINE => return Verdict::Offline,
             entry::MEMBER if self.giant_around(huge).is_some() => {
                 return match self.giant(persist, huge) {
                     Giant::Apart => Verdict::Counted,

@@ -181,6 +181,7 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
 fn sum(one: Stats, other: Stats) -> Stats {
     Stats {
         frames: one.frames + other.frames,
+        offline: one.offline + other.offline,
         free: one.free + other.free,
         huge_free: one.huge_free + other.huge_free,
         giant_free: one.giant_free + other.giant_free,

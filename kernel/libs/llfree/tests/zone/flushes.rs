@@ -148,6 +148,37 @@ fn the_first_part_of_a_huge_frame_takes_two_more_and_the_next_one_none() {
     check(Batched(ModelledAdr), 0);
 }
 
+/// Frees that were late are made durable before recovery is to look at their bits:
+/// all bitfields, one fence.
+#[test]
+fn going_offline_and_coming_back_take_one_flush_and_one_fence_also_for_a_tree() {
+    fn check<P: Persist>(platform: P, once: (usize, usize), late: (usize, usize)) {
+        let count = Count::default();
+        let sink = |event: Event| count.note(event);
+        let mut tables = Tables::new::<8, 32>(40 * 512, 1);
+        let observed = Observed::new(platform, &sink as &dyn Fn(Event));
+        let zone: Zone<'_, _> = Zone::create(40 * 512, 1, tables.memory(), observed).unwrap();
+        let plus = |lines| (once.0 + lines * late.0, once.1 + late.1);
+        assert_eq!(count.of(|| zone.offline_huge(1).unwrap()), once);
+        assert_eq!(count.of(|| zone.online_huge(1).unwrap()), plus(1));
+        assert_eq!(count.of(|| zone.offline_tree(0).unwrap()), once);
+        assert_eq!(count.of(|| zone.online_tree(0).unwrap()), plus(32));
+        zone.local(0)
+            .unwrap()
+            .get_at(FrameId(0), Order::HUGE)
+            .unwrap();
+        let failing = count.of(|| {
+            zone.offline_huge(0).unwrap_err();
+            zone.offline_tree(0).unwrap_err();
+        });
+        assert_eq!(failing, (0, 0));
+    }
+    check(ModelledAdr, (1, 1), (0, 0));
+    check(LazyFree(ModelledAdr), (1, 1), (1, 1));
+    check(Batched(ModelledAdr), (1, 1), (1, 1));
+    check(Eadr, (0, 0), (0, 0));
+}
+
 #[test]
 fn nothing_is_flushed_for_what_fails() {
     fn check<P: Persist>(platform: P) {

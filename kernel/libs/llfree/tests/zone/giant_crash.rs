@@ -1,5 +1,5 @@
-//! Power failures in the middle of operations on giant frames, where durability
-//! takes flushes.
+//! Power failures in the middle of operations on giant frames, and of going offline,
+//! where durability takes flushes.
 //!
 //! The medium is modelled line by line: each has the versions that it had since it
 //! was last flushed and fenced, and any of them may be the one that a power failure
@@ -13,7 +13,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use frame::{FrameId, Order};
-use llfree::{Local, Recovery, Zone};
+use llfree::{HugeState, Local, Recovery, Zone};
 use persist::{Event, LINE_BYTES, ModelledAdr, Observed, Volatile};
 
 use crate::common::{Bytes, Random, Tables, order};
@@ -133,12 +133,16 @@ enum Act {
     Get(u8),
     GetAt(usize, u8),
     Put(usize, u8),
+    Offline(usize),
+    Online(usize),
 }
 
 /// What each processor knows to have.
 #[derive(Clone)]
 struct Ledger {
     owned: [bool; FRAMES],
+    /// Of each huge frame whether it is offline.
+    offline: [bool; 6],
     in_flight: Option<Act>,
 }
 
@@ -148,7 +152,7 @@ impl Ledger {
     }
 
     /// Lets a processor act; what it has acknowledged is noted.
-    fn act(&mut self, local: &mut Platform<'_, '_>, act: Act) {
+    fn act(&mut self, zone: &Watched<'_>, local: &mut Platform<'_, '_>, act: Act) {
         self.in_flight = Some(act);
         match act {
             Act::Get(exponent) => {
@@ -163,6 +167,14 @@ impl Ledger {
                 local.put(FrameId(frame), order(exponent)).unwrap();
                 self.set(frame, exponent, false);
             }
+            Act::Offline(huge) => {
+                zone.offline_huge(huge).unwrap();
+                self.offline[huge] = true;
+            }
+            Act::Online(huge) => {
+                zone.online_huge(huge).unwrap();
+                self.offline[huge] = false;
+            }
         }
         self.in_flight = None;
     }
@@ -171,6 +183,13 @@ impl Ledger {
     /// the operation in flight entirely or not at all.
     fn judge(&self, zone: &Zone<'_, Volatile, 2, 2>) -> Result<(), String> {
         zone.validate().map_err(|error| error.to_string())?;
+        for (huge, &offline) in self.offline.iter().enumerate() {
+            let in_flight =
+                matches!(self.in_flight, Some(Act::Offline(at) | Act::Online(at)) if at == huge);
+            if !in_flight && (zone.huge_state(huge) == Some(HugeState::Offline)) != offline {
+                return Err(format!("huge frame {huge} should be offline: {offline}"));
+            }
+        }
         let found: Vec<_> = (0..FRAMES)
             .map(|frame| zone.is_allocated(FrameId(frame)))
             .collect();
@@ -183,7 +202,9 @@ impl Ledger {
         let (start, exponent) = match self.in_flight {
             Some(Act::Get(exponent)) => (first, exponent),
             Some(Act::GetAt(frame, exponent) | Act::Put(frame, exponent)) => (frame, exponent),
-            None => return Err(format!("nothing was in flight, but {differ:?} differ")),
+            None | Some(Act::Offline(_) | Act::Online(_)) => {
+                return Err(format!("no block was in flight, but {differ:?} differ"));
+            }
         };
         let is_block = start % (1 << exponent) == 0
             && differ.iter().copied().eq(start..start + (1 << exponent));
@@ -194,6 +215,7 @@ impl Ledger {
 }
 
 type Watch<'a> = &'a dyn Fn(Event);
+type Watched<'m> = Zone<'m, Observed<ModelledAdr, Watch<'m>>, 2, 2>;
 type Platform<'z, 'm> = Local<'z, 'm, Observed<ModelledAdr, Watch<'m>>, 2, 2>;
 
 /// Recovers from an image and judges the result; then the same after a crash in the
@@ -264,15 +286,16 @@ fn fail_at(acts: &[Act], after: &[Act], at: usize, seen: &mut Seen) -> bool {
     medium.everything_is_durable();
     let mut ledger = Ledger {
         owned: [false; FRAMES],
+        offline: [false; 6],
         in_flight: None,
     };
     let [mut one, mut two] = [0, 1].map(|cpu| ManuallyDrop::new(zone.local(cpu).unwrap()));
     let (last, before) = acts.split_last().expect("something to do");
     for &act in before {
-        ledger.act(&mut one, act);
+        ledger.act(&zone, &mut one, act);
     }
     medium.left.set(Some(at));
-    let outcome = catch_unwind(AssertUnwindSafe(|| ledger.act(&mut one, *last)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| ledger.act(&zone, &mut one, *last)));
     medium.left.set(None);
     let cut = match outcome {
         Ok(()) => false,
@@ -281,7 +304,7 @@ fn fail_at(acts: &[Act], after: &[Act], at: usize, seen: &mut Seen) -> bool {
     };
     let in_flight = ledger.in_flight;
     for &act in after {
-        ledger.act(&mut two, act);
+        ledger.act(&zone, &mut two, act);
         ledger.in_flight = in_flight;
     }
     seen.points += 1;
@@ -297,11 +320,11 @@ fn fail_at(acts: &[Act], after: &[Act], at: usize, seen: &mut Seen) -> bool {
     cut
 }
 
-/// All that can be done with a giant frame, cut off everywhere.
+/// All that can be done with a giant frame, and out of service, cut off everywhere.
 fn all_failures() -> Seen {
-    use Act::{Get, GetAt, Put};
+    use Act::{Get, GetAt, Offline, Online, Put};
     let mut seen = Seen::default();
-    let histories: [(&[Act], &[Act]); 16] = [
+    let histories: [(&[Act], &[Act]); 21] = [
         (&[Get(GIANT)], &[]),
         (&[Get(GIANT), Put(0, GIANT)], &[]),
         (&[Get(GIANT), Put(0, GIANT), Get(7)], &[]),
@@ -322,6 +345,12 @@ fn all_failures() -> Seen {
         (&[Get(GIANT), Put(0, 7)], &[Put(384, 7)]),
         (&[Get(GIANT), Put(0, 7)], &[Put(128, 7), GetAt(128, 5)]),
         (&[Get(GIANT), Put(0, 8)], &[Put(256, 3)]),
+        // Out of service and back, and into use at once.
+        (&[Offline(1)], &[GetAt(256, 7)]),
+        (&[Offline(1), Online(1)], &[]),
+        (&[Offline(1), Online(1), GetAt(128, 0)], &[]),
+        (&[Get(GIANT), Put(0, 7), Offline(0), Online(0), Get(0)], &[]),
+        (&[Offline(0), Online(0), Get(GIANT)], &[]),
     ];
     for (acts, after) in histories {
         for at in 0.. {
@@ -351,9 +380,13 @@ fn an_image_of_another_history_is_a_violation() {
     format(&mut tables);
     let mut ledger = Ledger {
         owned: [false; FRAMES],
+        offline: [false; 6],
         in_flight: None,
     };
     assert!(recover(&tables.lower, &ledger, None).is_ok());
+    ledger.offline[1] = true;
+    assert!(recover(&tables.lower, &ledger, None).is_err());
+    ledger.offline[1] = false;
     ledger.set(0, GIANT, true);
     assert!(recover(&tables.lower, &ledger, None).is_err());
     ledger.in_flight = Some(Act::Put(0, 8));

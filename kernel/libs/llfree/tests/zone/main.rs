@@ -17,6 +17,7 @@ mod model;
 mod modes;
 mod nodes;
 mod nudge;
+mod offline;
 mod reconcile;
 mod recovering;
 mod recovery;
