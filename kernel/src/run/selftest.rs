@@ -1,7 +1,10 @@
 //! Does every processor get and return blocks of every order, on every zone?
+//! And does one that sleeps give back what another needs?
 //!
 //! Seconds before anything is measured, so that a machine or a zone that is not
 //! fit for it is named here and not in the middle of a figure.
+
+mod nudge;
 
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +21,12 @@ use crate::{log::info, system::System, zones::with_zone};
 /// Largest order that a zone of this geometry serves.
 const MAX_ORDER: u8 = 10;
 
-/// Runs it on all zones.
+/// Runs it on all zones, and the nudge on one of its own.
 pub(super) fn run(system: &mut System, report: &mut Report) {
     for open in system.zones.iter() {
         with_zone!(&open.allocator, zone => all_orders(open.name(), zone, system, report));
     }
+    nudge::run(system, report);
 }
 
 fn all_orders<P: Persist + Sync>(

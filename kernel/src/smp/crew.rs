@@ -1,13 +1,16 @@
 //! All processors that answered, as one value.
 
 use alloc::vec::Vec;
-use core::{fmt, time::Duration};
+use core::{fmt, iter, time::Duration};
 
-use super::worker::{Desk, Job};
+use super::{
+    Nudges,
+    worker::{Desk, Job},
+};
 use crate::{
     arch::{
         apic::{self, Signal},
-        idt,
+        cpu, idt,
         tsc::Clock,
     },
     console,
@@ -82,6 +85,13 @@ impl Crew {
             Some(member) => member.node,
             None => self.boot_node,
         }
+    }
+
+    /// Returns the way to wake each processor from within a job.
+    pub(crate) fn nudges(&self) -> Nudges {
+        // Whoever has the crew is the boot processor.
+        let others = self.members.iter().map(|member| member.apic_id);
+        Nudges::new(iter::once(cpu::apic_id()).chain(others), self.clock)
     }
 
     /// Calls `job` on processors `0..cpus` at once, with their numbers, and

@@ -8,11 +8,13 @@
 mod barrier;
 mod berth;
 mod crew;
+mod nudge;
 mod per_cpu;
 mod start;
 mod worker;
 
 pub(crate) use barrier::{Barrier, Seat};
 pub(crate) use crew::Crew;
+pub(crate) use nudge::{Nudges, sleep_until};
 pub(crate) use per_cpu::{PerCpu, cpu};
 pub(crate) use start::{Limits, start};
