@@ -126,6 +126,12 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
         Ok(())
     }
 
+    /// Takes a huge frame offline if all of it is free, and asks nobody for what they
+    /// hold; returns whether it was. Only looks, where it is not.
+    pub(crate) fn try_offline(&self, huge: usize) -> bool {
+        self.lower.is_all_free(&self.persist, huge) && self.offline_huge(huge).is_ok()
+    }
+
     /// Takes all huge frames of a tree offline, or none. Those that are offline already
     /// are passed over. When this returns, that is durable: with one flush and one
     /// fence. A crash before may leave some of them offline; then repeat it.

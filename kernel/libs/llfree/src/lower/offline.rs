@@ -94,6 +94,11 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         self.entry_value(persist, huge) == entry::OFFLINE
     }
 
+    /// Whether all frames of a huge frame are free.
+    pub(crate) fn is_all_free(&self, persist: &impl Persist, huge: usize) -> bool {
+        self.entry_value(persist, huge) == self.all_free(huge)
+    }
+
     /// The entry of a huge frame of which all frames are free: the last one may have
     /// fewer than others.
     #[expect(clippy::cast_possible_truncation, reason = "at most a huge frame")]

@@ -18,6 +18,7 @@ mod modes;
 mod nodes;
 mod nudge;
 mod offline;
+mod reclaim;
 mod reconcile;
 mod recovering;
 mod recovery;
