@@ -10,7 +10,6 @@ use persist::Persist;
 
 use super::{Lower, persist_now};
 use crate::entry::{self, QUAD, Span};
-use crate::mutant::mutant;
 use crate::promise::Promise;
 
 impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
@@ -50,7 +49,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         }
         let freeing = |_| entry::FREEING;
         self.replace_chosen(persist, range.clone(), chosen, entry::OFFLINE, freeing);
-        if !mutant!("online_forgets_flush") {
+        if !cfg!(mutant = "online_forgets_flush") {
             // PERSIST: that they are free before anybody can take parts of them, as in
             // `put_whole`.
             self.persist_entries(persist, range.clone());
