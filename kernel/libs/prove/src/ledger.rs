@@ -204,18 +204,21 @@ impl Ledger {
             ..Expected::default()
         };
         for (open, &more) in self.open.iter().zip(more) {
+            // Who returns what it is only about to have got takes nothing from those
+            // who know that they own it, be it the same block.
+            let mut taken = Vec::new();
             for &record in open.iter().skip(more) {
                 match record {
-                    Record::Get { order, .. } => expected.taking.push(order),
+                    Record::Get { order, got } => {
+                        expected.taking.push(order);
+                        taken.extend(got);
+                    }
                     Record::Put { from, part } => {
-                        let Some(at) = expected.owned.iter().position(|&block| block == from)
-                        else {
-                            // Taken in flight too.
-                            continue;
-                        };
-                        expected.owned.swap_remove(at);
-                        expected.owned.extend(from.without(part));
-                        expected.returning.push(part);
+                        if !replace(&mut taken, from, part)
+                            && replace(&mut expected.owned, from, part)
+                        {
+                            expected.returning.push(part);
+                        }
                     }
                     Record::Sync => {}
                 }
@@ -268,10 +271,7 @@ impl Settled {
         match record {
             Record::Get { got, .. } => self.owned.extend(got),
             Record::Put { from, part } => {
-                if let Some(at) = self.owned.iter().position(|&block| block == from) {
-                    self.owned.swap_remove(at);
-                    self.owned.extend(from.without(part));
-                }
+                replace(&mut self.owned, from, part);
                 if self.late {
                     self.unsynced[thread].push(part);
                 }
@@ -279,6 +279,16 @@ impl Settled {
             Record::Sync => self.unsynced[thread].clear(),
         }
     }
+}
+
+/// Takes a part out of one of these blocks; returns whether it is there.
+fn replace(blocks: &mut Vec<Block>, from: Block, part: Block) -> bool {
+    let Some(at) = blocks.iter().position(|&block| block == from) else {
+        return false;
+    };
+    blocks.swap_remove(at);
+    blocks.extend(from.without(part));
+    true
 }
 
 #[cfg(test)]
@@ -314,6 +324,29 @@ mod tests {
         let flight = ledger.expected(&[0]);
         assert_eq!(flight.owned, [block(12, 2)]);
         assert_eq!(flight.returning, [part]);
+    }
+
+    #[test]
+    fn who_returns_what_it_is_about_to_get_owns_none_of_what_another_returns() {
+        let mut ledger = Ledger::new(64, 2, false);
+        let (all, half) = (block(0, 4), block(8, 3));
+        let get = Record::Get {
+            order: 4,
+            got: None,
+        };
+        ledger.begin(0, get);
+        ledger.end(0, Some(all));
+        ledger.close(0, 1);
+        // The other one returns it, and the first one gets it again.
+        let put = |part| Record::Put { from: all, part };
+        ledger.begin(1, put(all));
+        ledger.begin(0, get);
+        ledger.end(0, Some(all));
+        ledger.begin(0, put(half));
+        let flight = ledger.expected(&[0, 0]);
+        assert_eq!((flight.owned, flight.returning), (vec![], vec![all]));
+        // Once it knows that it has got the block, the rest is its own.
+        assert_eq!(ledger.expected(&[1, 0]).owned, [block(0, 3)]);
     }
 
     /// Positive control.
