@@ -118,10 +118,8 @@ fn ask(
         return Err(format!("processor {SLEEPER} did not get to hold anything"));
     }
     let mut local = zone.local(ASKER).map_err(|error| format!("{error}"))?;
-    let refusal = loop {
-        if let Err(refusal) = local.get(Order::FRAME) {
-            break refusal;
-        }
+    let Some(refusal) = (0..=FRAMES).find_map(|_| local.get(Order::FRAME).err()) else {
+        return Err(format!("more than {FRAMES} frames were to be had"));
     };
     if !matches!(refusal, GetError::HeldElsewhere { .. }) {
         return Err(format!("with frames held by a sleeper: {refusal}"));
