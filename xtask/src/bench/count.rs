@@ -76,13 +76,19 @@ const fn limit(alloc: &'static str, op: &'static str, order: u8, locked: f64) ->
 /// little more, and a huge frame for its entry. What is above whole numbers is for
 /// changing trees, and for the first free into a full one, which makes searches
 /// expect something there again.
-const LIMITS: [Limit; 20] = [
+const LIMITS: [Limit; 26] = [
     limit("llfree", "get", 0, 0.05),
     limit("llfree", "put", 0, 0.06),
     limit("llfree", "pair", 0, 0.0),
     limit("llfree", "random-put", 0, 1.4),
-    limit("llfree", "get", 9, 1.5),
-    limit("llfree", "put", 9, 1.5),
+    limit("llfree", "get", 3, 0.35),
+    limit("llfree", "put", 3, 0.2),
+    limit("llfree", "get", 7, 2.9),
+    limit("llfree", "put", 7, 2.5),
+    limit("llfree", "get", 8, 4.0),
+    limit("llfree", "put", 8, 4.9),
+    limit("llfree", "get", 9, 1.4),
+    limit("llfree", "put", 9, 1.4),
     limit("llfree", "pair", 9, 2.2),
     limit("llfree-eadr", "get", 0, 0.05),
     limit("llfree-eadr", "put", 0, 0.06),

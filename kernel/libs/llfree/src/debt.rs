@@ -64,36 +64,39 @@ impl<'m> Debts<'m> {
             word as u32 >> FRAMES_BITS,
             word as u16 & ((1 << FRAMES_BITS) - 1),
         );
-        let huge = tag as usize * self.len() + place;
+        let huge = tag as usize * MAX_DEBTS + place;
         Debt { huge, frames }
     }
 
-    /// Adds a frame to the debt of this huge frame, if its place is not another's and
-    /// it stays below `limit`; returns whether that is done.
+    /// Returns the debt of this huge frame to be raised, if its place is not another's
+    /// and it will stay below `limit`.
     #[inline(always)]
-    pub(crate) fn add_frame(self, persist: &impl Persist, huge: usize, limit: u16) -> bool {
+    pub(crate) fn raisable(
+        self,
+        persist: &impl Persist,
+        huge: usize,
+        frames: u16,
+        limit: u16,
+    ) -> Option<Raise<'m>> {
         let place = huge & (self.len() - 1);
-        let Some(cell) = self.0.get(place / PER_CELL) else {
-            return false;
-        };
+        let cell = self.0.get(place / PER_CELL)?;
         let word = cell.load(persist);
         #[expect(clippy::cast_possible_truncation, reason = "cuts the debt out")]
         let debt = (word >> shift(place)) as u32;
-        let frames = debt & ((1 << FRAMES_BITS) - 1);
-        // Not a division, of which nobody knows that it is a shift.
-        let is_ours = (debt >> FRAMES_BITS) as usize * self.len() + place == huge;
-        let is_done = is_ours && frames + 1 < u32::from(limit);
-        if is_done {
-            cell.store(persist, word + (1 << shift(place)));
-        }
-        is_done
+        let before = debt & ((1 << FRAMES_BITS) - 1);
+        let is_ours = (debt >> FRAMES_BITS) as usize == huge / MAX_DEBTS;
+        (is_ours && before + u32::from(frames) < u32::from(limit)).then_some(Raise {
+            cell,
+            word,
+            place,
+        })
     }
 
     /// Replaces the debt that has the place of this one.
     #[inline(always)]
     pub(crate) fn set(self, persist: &impl Persist, debt: Debt) {
         let place = debt.huge & (self.len() - 1);
-        let tag = (debt.huge / self.len()) as u64;
+        let tag = (debt.huge / MAX_DEBTS) as u64;
         let value = tag << FRAMES_BITS | u64::from(debt.frames);
         let cell = &self.0[place / PER_CELL];
         let others = cell.load(persist) & !(u64::from(u32::MAX) << shift(place));
@@ -108,6 +111,23 @@ impl<'m> Debts<'m> {
 
     const fn len(self) -> usize {
         self.0.len() * PER_CELL
+    }
+}
+
+/// A debt that has been looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Raise<'m> {
+    cell: &'m Cell,
+    word: u64,
+    place: usize,
+}
+
+impl Raise<'_> {
+    /// Adds these frames. Nothing may have changed since the debt was looked at.
+    #[inline(always)]
+    pub(crate) fn by(self, persist: &impl Persist, frames: u16) {
+        let more = u64::from(frames) << shift(self.place);
+        self.cell.store(persist, self.word + more);
     }
 }
 
@@ -154,6 +174,14 @@ impl Owed {
             frames: self.0 as u16 as usize,
             whole: (self.0 as i64 >> (Self::FRAMES_BITS + Self::TREE_BITS)) as isize,
         }
+    }
+
+    /// Whether this could be taken from what is owed to a tree.
+    #[inline(always)]
+    pub(crate) const fn covers(self, tree: usize, amount: Amount) -> bool {
+        let Amount { frames, whole } = self.amount();
+        let is_whole = amount.whole <= 0 || whole >= amount.whole;
+        frames >= amount.frames && is_whole && self.tree() == tree
     }
 
     /// Returns what is owed with this too.
@@ -207,13 +235,18 @@ mod tests {
     fn a_frame_is_added_below_the_limit_and_where_the_place_is_free() {
         let cells: Vec<_> = (0..cells(1 << 20)).map(|_| Cell::new(0)).collect();
         let debts = Debts::new(&cells);
+        let raise = |huge, frames, limit| {
+            let debt = debts.raisable(&Volatile, huge, frames, limit);
+            debt.inspect(|debt| debt.by(&Volatile, frames)).is_some()
+        };
         let huge = MAX_DEBTS + 5;
-        assert!(!debts.add_frame(&Volatile, huge, 512), "the place of 5");
+        assert!(!raise(huge, 1, 512), "the place of 5");
         debts.set(&Volatile, Debt { huge, frames: 1 });
-        assert!(debts.add_frame(&Volatile, huge, 3));
-        assert!(!debts.add_frame(&Volatile, huge, 3), "at the limit");
-        assert!(debts.add_frame(&Volatile, 4, 3), "of the same word");
+        assert!(raise(huge, 1, 3));
+        assert!(!raise(huge, 1, 3), "at the limit");
+        assert!(raise(4, 128, 200), "of the same word");
         assert_eq!(debts.at_place_of(&Volatile, 5), Debt { huge, frames: 2 });
+        assert_eq!(debts.at_place_of(&Volatile, 4).frames, 128);
     }
 
     #[test]

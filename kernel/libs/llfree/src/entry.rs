@@ -113,19 +113,36 @@ impl<'a> Entry<'a> {
         frames <= old && old <= most && self.quad.replace(persist, quad, new).is_ok()
     }
 
-    /// Adds frames to a count that they are missing from, if the word has not
-    /// changed; returns whether that is done.
+    /// Adds a frame to a count that was seen to miss it, if the word has not changed;
+    /// returns whether that is done.
     #[inline(always)]
-    pub(crate) fn add_seen(
+    pub(crate) fn add_frame_seen(self, persist: &impl Persist, seen: Seen) -> bool {
+        let Seen(quad) = seen;
+        let new = quad.wrapping_add(1 << self.shift);
+        self.quad.replace(persist, quad, new).is_ok()
+    }
+
+    /// Adds frames to a count that they are missing from, and that nobody else can
+    /// change: who has taken all of it.
+    #[inline(always)]
+    pub(crate) fn add_own(self, persist: &impl Persist, frames: u16) {
+        self.quad
+            .fetch_add(persist, u64::from(frames) << self.shift);
+    }
+
+    /// Replaces an entry by another one, if it was `from` and the word has not changed;
+    /// returns whether that is done.
+    #[inline(always)]
+    pub(crate) fn replace_seen(
         self,
         persist: &impl Persist,
         seen: Seen,
-        frames: u16,
-        most: u16,
+        from: u16,
+        to: u16,
     ) -> bool {
-        let (old, Seen(quad)) = (self.seen(seen), seen);
-        let new = quad.wrapping_add(u64::from(frames) << self.shift);
-        old <= most && frames <= most - old && self.quad.replace(persist, quad, new).is_ok()
+        let Seen(quad) = seen;
+        let new = quad ^ u64::from(from ^ to) << self.shift;
+        self.part_of(quad) == from && self.quad.replace(persist, quad, new).is_ok()
     }
 
     /// Changes the whole word by a sum that stays within this entry, if that is fit.

@@ -158,6 +158,33 @@ impl core::ops::Sub for Amount {
     }
 }
 
+/// The word of one tree, found once by who needs it twice.
+#[derive(Clone, Copy)]
+pub(crate) struct Word<'m>(&'m Cell);
+
+impl Word<'_> {
+    /// Subtracts a single frame, which breaks so many entirely free huge frames, if
+    /// there is one and the word has not changed since it was read; returns whether that
+    /// is done.
+    #[inline(always)]
+    pub(crate) fn take_frame(self, persist: &impl Persist, seen: Tree, breaks: isize) -> bool {
+        let frame = Amount {
+            frames: 1,
+            whole: breaks,
+        };
+        let rest = seen.0.wrapping_sub(frame.word());
+        seen.free() > 0 && self.0.replace(persist, seen.0, rest).is_ok()
+    }
+
+    /// Adds what has been returned to the lower tables. If it returns the tree, what to
+    /// expect of that is left to [`Trees::hope`].
+    #[inline(always)]
+    pub(crate) fn add(self, persist: &impl Persist, amount: Amount) -> Option<Tree> {
+        let old = self.0.fetch_add(persist, amount.word());
+        (old & FAILED != 0).then(|| Tree(old.wrapping_add(amount.word())))
+    }
+}
+
 /// The words of all trees, and what is to be expected of them.
 #[derive(Clone, Copy)]
 pub(crate) struct Trees<'m> {
@@ -206,6 +233,19 @@ impl<'m> Trees<'m> {
     #[inline(always)]
     pub(crate) fn read(self, persist: &impl Persist, tree: usize) -> Tree {
         Tree(self.words.get(tree).map_or(0, |word| word.load(persist)))
+    }
+
+    /// Returns the word of a tree.
+    #[inline(always)]
+    pub(crate) fn word(self, tree: usize) -> Option<Word<'m>> {
+        self.words.get(tree).map(Word)
+    }
+
+    /// The same, and what it was.
+    #[inline(always)]
+    pub(crate) fn peek(self, persist: &impl Persist, tree: usize) -> Option<(Word<'m>, Tree)> {
+        let word = self.word(tree)?;
+        Some((word, Tree(word.0.load(persist))))
     }
 
     /// Subtracts what is about to be taken from the lower tables; returns
@@ -274,8 +314,7 @@ impl<'m> Trees<'m> {
     /// left to [`Self::hope`].
     #[inline(always)]
     pub(crate) fn add(&self, persist: &impl Persist, tree: usize, amount: Amount) -> Option<Tree> {
-        let old = (self.words.get(tree)?).fetch_add(persist, amount.word());
-        (old & FAILED != 0).then(|| Tree(old.wrapping_add(amount.word())))
+        self.word(tree)?.add(persist, amount)
     }
 
     /// Expects blocks again for which a search has failed, as far as there are

@@ -82,10 +82,10 @@ impl Probe {
     pub(super) fn all() -> Vec<Self> {
         let mut probes = Vec::new();
         for (alloc, _) in runners() {
-            let orders: &[u8] = if alloc == Control::NAME {
-                &[0]
-            } else {
-                &[0, 9]
+            let orders: &[u8] = match alloc {
+                Control::NAME => &[0],
+                Llfree::<Volatile, true>::NAME => &[0, 3, 7, 8, 9],
+                _ => &[0, 9],
             };
             for &order in orders {
                 for op in Op::ALL {

@@ -3,7 +3,7 @@
 use persist::Persist;
 
 use super::Local;
-use crate::debt::{Debt, Owed};
+use crate::debt::{Debt, Owed, Raise};
 use crate::lower::Lower;
 use crate::shape::{Shape, WORD_FRAMES};
 use crate::tree::{Amount, Tree};
@@ -12,9 +12,9 @@ use crate::zone::{Zone, line};
 /// The share of the zone's frames that a processor may owe.
 const OWED_SHARE: usize = 64;
 /// Whole huge frames that a processor may owe to a tree, or take in advance.
-const WHOLE_AHEAD: usize = 4;
+const WHOLE_AHEAD: usize = 8;
 
-impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
+impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
     /// Adds frames, whose bits are clear, to the counts: later, if that is no risk.
     #[inline(never)]
     pub(super) fn owe(&mut self, huge: usize, frames: u16) {
@@ -33,30 +33,38 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         }
         debt.frames += frames;
         self.debts.set(persist, debt);
-        self.set_owing(self.owing + usize::from(frames));
+        let owing = self.owing() + usize::from(frames);
+        self.set_owing(owing);
         // Nobody could take the huge frame as a whole.
         if entry.load(persist) + debt.frames >= Lower::<WORDS, TREE>::FREE {
             self.pay(debt);
-        } else if self.owing > zone.frames() / OWED_SHARE {
+        } else if owing > self.most_owing {
             self.pay_all();
         }
     }
 
-    /// The same for a single frame of a huge frame whose entry was this, if it is as
-    /// simple as most often; returns whether that is done.
+    /// Returns the debt to a huge frame of whose frames `free` are free, if it may just
+    /// be raised by so many, as most often.
     #[inline(always)]
-    pub(super) fn owe_frame(&mut self, huge: usize, entry: u16) -> bool {
-        let (zone, persist) = (self.zone, &self.zone.persist);
-        let tree = self.trees.read(persist, huge / TREE);
-        let limit = Lower::<WORDS, TREE>::FREE.saturating_sub(entry);
-        let owing = self.owing + 1;
-        let is_done = !Self::is_scarce(tree)
-            && owing <= zone.frames() / OWED_SHARE
-            && self.debts.add_frame(persist, huge, limit);
-        if is_done {
-            self.set_owing(owing);
+    pub(super) fn raisable(
+        &self,
+        tree: usize,
+        huge: usize,
+        frames: u16,
+        free: u16,
+    ) -> Option<Raise<'m>> {
+        let persist = &self.zone.persist;
+        let (_, seen) = self.trees.peek(persist, tree)?;
+        let limit = Lower::<WORDS, TREE>::FREE - free;
+        if Self::is_scarce(seen) || self.owing() + usize::from(frames) > self.most_owing {
+            return None;
         }
-        is_done
+        self.debts.raisable(persist, huge, frames, limit)
+    }
+
+    /// Returns how many frames a processor may owe.
+    pub(super) const fn most_owing(zone: &Zone<'m, P, WORDS, TREE>) -> usize {
+        zone.frames() / OWED_SHARE
     }
 
     /// Adds to a tree's word what its entries have already: later.
@@ -100,9 +108,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         broken: isize,
     ) -> bool {
         let owed = self.owed();
-        let Amount { frames, whole } = owed.amount();
-        let is_whole = amount.whole <= 0 || whole >= amount.whole;
-        if frames >= amount.frames && is_whole && owed.tree() == tree {
+        if owed.covers(tree, amount) {
             self.set_owed(owed.minus(amount.and_whole(broken)));
             return true;
         }
@@ -155,7 +161,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// of that.
     pub(super) fn pay_all(&mut self) -> usize {
         let tree = self.pay_tree();
-        let entries = self.owing;
+        let entries = self.owing();
         if entries > 0 {
             let (debts, zone) = (self.debts, self.zone);
             debts.iter(&zone.persist).for_each(|debt| self.pay(debt));
@@ -175,7 +181,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             // frames; the other way round statistics would count them twice.
             self.debts.set(persist, Debt { frames: 0, ..debt });
             let frames = usize::from(debt.frames);
-            self.set_owing(self.owing - frames);
+            self.set_owing(self.owing() - frames);
             let whole = self.lower.give_count(persist, entry, debt.frames);
             let tree = debt.huge / TREE;
             let seen = self.trees.read(persist, tree);
@@ -194,19 +200,26 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         amount.worth(Shape::<WORDS, TREE>::HUGE_FRAMES)
     }
 
-    fn set_owing(&mut self, frames: usize) {
-        self.owing = frames;
+    /// How many frames the processor owes to entries; only in its line.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "stored as a `usize`")]
+    pub(super) fn owing(&self) -> usize {
+        self.line[line::OWING].load(&self.zone.persist) as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn set_owing(&mut self, frames: usize) {
         self.line[line::OWING].store(&self.zone.persist, frames as u64);
     }
 
     /// What the processor owes to a tree is only in its line.
     #[inline(always)]
-    fn owed(&self) -> Owed {
+    pub(super) fn owed(&self) -> Owed {
         Owed(self.line[line::OWED].load(&self.zone.persist))
     }
 
     #[inline(always)]
-    fn set_owed(&mut self, owed: Owed) {
+    pub(super) fn set_owed(&mut self, owed: Owed) {
         self.line[line::OWED].store(&self.zone.persist, owed.0);
     }
 }

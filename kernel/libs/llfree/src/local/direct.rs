@@ -32,21 +32,19 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     pub(super) fn get_frame(&mut self) -> Option<FrameId> {
         let Place { tree, near, .. } = self.places[PARTS];
         let persist = &self.zone.persist;
-        let seen = self.trees.read(persist, tree);
-        let Some(peek) = self.lower.peek(persist, near) else {
-            return self.get_anywhere(0);
+        let Some((word, seen)) = self.trees.peek(persist, tree) else {
+            return self.get_part(0);
         };
-        if self.is_wanted() || seen.has_failed(0) {
-            return self.get_anywhere(0);
-        }
-        let frame = Zone::<P, WORDS, TREE>::amount(0);
-        let broken = isize::from(peek.entry() == Lower::<WORDS, TREE>::FREE);
-        if !(self.trees).take_from(persist, tree, seen, frame, broken) {
-            return self.get_anywhere(0);
+        let Some(peek) = self.lower.peek(persist, near) else {
+            return self.get_part(0);
+        };
+        let breaks = isize::from(peek.entry() == Lower::<WORDS, TREE>::FREE);
+        if self.is_wanted() || seen.has_failed(0) || !word.take_frame(persist, seen, breaks) {
+            return self.get_part(0);
         }
         // Where this is not overtaken, the guess was right.
         if !self.lower.take_near(persist, peek, 0) {
-            return self.get_rest(Taken::OfTree, tree, broken);
+            return self.get_rest(Taken::OfTree, tree, breaks);
         }
         let Some(frame) = self.lower.set_near(persist, peek, 0) else {
             return self.get_rest(Taken::OfEntry, tree, 0);
@@ -90,6 +88,51 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             }
             None => self.get_anywhere(order),
         }
+    }
+
+    /// Takes some rows behind the last block, for which the tree's count has been taken
+    /// in advance. `ORDER` is the order's exponent.
+    #[inline(never)]
+    pub(super) fn get_group<const ORDER: u8>(&mut self) -> Option<FrameId> {
+        let Place { tree, near, .. } = self.places[PARTS];
+        let amount = Zone::<P, WORDS, TREE>::amount(ORDER);
+        let next = ((near >> ORDER) + 1) << ORDER;
+        let is_near = next / Zone::<P, WORDS, TREE>::TREE_FRAMES == tree;
+        if self.is_wanted() || !is_near || !self.owed().covers(tree, amount) {
+            return self.get_part(ORDER);
+        }
+        let mut whole = 0;
+        let found = (self.lower).get_group_at(&self.zone.persist, next, ORDER, &mut whole);
+        let Some(frame) = found else {
+            if whole != 0 {
+                self.untake_tree(tree, Amount { frames: 0, whole });
+            }
+            return self.get_part(ORDER);
+        };
+        self.set_owed(self.owed().minus(amount.and_whole(-whole)));
+        self.places[PARTS].near = frame.0;
+        Some(frame)
+    }
+
+    /// Takes the huge frame behind the last one, if the tree's count has been taken in
+    /// advance.
+    #[inline(never)]
+    pub(super) fn get_huge_ahead(&mut self) -> Option<FrameId> {
+        let Place { tree, near, .. } = self.places[WHOLES];
+        let persist = &self.zone.persist;
+        let amount = Zone::<P, WORDS, TREE>::amount(Zone::<P, WORDS, TREE>::HUGE_ORDER.exponent());
+        let owed = self.owed();
+        let Some((huge, entry, seen)) = self.lower.peek_next(persist, near, Span::One) else {
+            return self.get_huge();
+        };
+        let is_covered = owed.covers(tree, amount) && !self.is_wanted();
+        if !is_covered || !self.lower.claim_seen(persist, entry, seen) {
+            return self.get_huge();
+        }
+        self.set_owed(owed.minus(amount));
+        let frame = Lower::<WORDS, TREE>::frame_at(huge, 0);
+        self.places[WHOLES].near = frame.0;
+        Some(frame)
     }
 
     /// Takes a huge frame.

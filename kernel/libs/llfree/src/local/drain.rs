@@ -26,7 +26,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     pub(crate) fn give_back(&mut self) -> usize {
         let owed = self.pay_all();
         let held = self.return_side(Side::Front) + self.return_side(Side::Back);
-        self.pay_all();
+        if held > 0 {
+            self.pay_all();
+        }
         owed + held
     }
 

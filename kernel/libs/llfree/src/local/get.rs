@@ -24,8 +24,11 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     pub(super) fn get_slowly(&mut self, order: Order) -> Option<FrameId> {
         let huge = Zone::<P, WORDS, TREE>::HUGE_ORDER.exponent();
         match order.exponent() {
+            order if order == huge && self.may_hold => self.get_huge_ahead(),
             order if order < WORD_ORDER && self.may_hold => self.get_of_row(order),
             0 => self.get_frame(),
+            7 if 7 < huge => self.get_group::<7>(),
+            8 if 8 < huge => self.get_group::<8>(),
             order if order < huge => self.get_part(order),
             order if order == huge => self.get_huge(),
             _ if order == Zone::<P, WORDS, TREE>::MAX_ORDER => self.get_pair(),

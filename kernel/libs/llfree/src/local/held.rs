@@ -1,6 +1,6 @@
 //! The rows that a handle holds, and what it remembers of them.
 
-use frame::FrameId;
+use frame::{FrameId, Order};
 
 use crate::cell::Cell;
 use crate::shape::WORD_FRAMES;
@@ -47,6 +47,12 @@ impl<'m> Held<'m> {
     #[inline(always)]
     pub(super) const fn has(&self, frame: FrameId) -> bool {
         frame.0 & !(WORD_FRAMES - 1) == self.first
+    }
+
+    /// Whether this row is one of a block.
+    #[inline(always)]
+    pub(super) const fn is_within(&self, frame: FrameId, order: Order) -> bool {
+        self.first >> order.exponent() == frame.0 >> order.exponent()
     }
 
     /// Returns the bit of a frame in its row.

@@ -45,7 +45,7 @@ pub use self::reserve::Reservation;
 /// # What it holds
 ///
 /// Up to 64 free frames of one row that it takes from, up to 64 freed frames of
-/// another, and up to four free huge frames. Where frames are plenty, it also puts
+/// another, and up to eight free huge frames. Where frames are plenty, it also puts
 /// off counting what it has freed, for up to 1/64 of the zone. All this is free in
 /// all statistics, but nobody else can take it. [`drain`](Self::drain) returns it; a processor calls it before it idles. A
 /// processor that fails to get a block asks the others to drain, which they do
@@ -91,8 +91,8 @@ pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize =
     places: [Place; 2],
     freed: Freed,
     debts: Debts<'m>,
-    /// Frames that the debts sum up to.
-    owing: usize,
+    /// How many frames they may sum up to.
+    most_owing: usize,
     double_frees: DoubleFrees,
     pending: Pending,
     /// Makes the handle `!Sync`, also for those who only have a reference.
@@ -124,7 +124,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             places: [place; 2],
             freed: Freed::nothing(),
             debts: zone.debts(cpu),
-            owing: 0,
+            most_owing: Self::most_owing(zone),
             double_frees: DoubleFrees::default(),
             pending: Pending::nothing(),
             not_sync: PhantomData,
@@ -240,10 +240,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             }
             return self.put_frame(frame);
         }
-        if order == Zone::<P, WORDS, TREE>::HUGE_ORDER {
-            return self.put_huge(frame);
-        }
-        self.put_slowly(frame, order)
+        self.put_block(frame, order)
     }
 
     /// Returns the frames that were found to be freed twice when a row was

@@ -10,7 +10,6 @@ use persist::Persist;
 
 use super::Local;
 use super::place::{Freed, PARTS};
-use crate::entry::Span;
 use crate::error::PutError;
 use crate::lower::Lower;
 use crate::row::{WORD_ORDER, bits_of};
@@ -20,44 +19,86 @@ use crate::tree::Tree;
 use crate::zone::Zone;
 
 impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, TREE> {
-    /// Returns a single frame that is not of a held row. Quick where the frame can
-    /// simply be freed, and the counts wait.
-    ///
-    /// As in `direct`, all loads come first, and whatever is not as expected is left
-    /// to a slow function, called last.
+    /// Returns a block that is not a single frame.
     #[inline(never)]
+    pub(super) fn put_block(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        let huge = Zone::<P, WORDS, TREE>::HUGE_ORDER;
+        match order.exponent() {
+            _ if order == huge => self.put_huge(frame),
+            7 if order < huge => self.put_group::<7>(frame, order),
+            8 if order < huge => self.put_group::<8>(frame, order),
+            _ => self.put_slowly(frame, order),
+        }
+    }
+
+    /// Returns a single frame that is not of a held row.
+    #[inline(always)]
     pub(super) fn put_frame(&mut self, frame: FrameId) -> Result<(), PutError> {
+        if self.may_hold {
+            self.put_frame_later(frame)
+        } else {
+            self.put_frame_now(frame)
+        }
+    }
+
+    /// Returns a single frame, and has it counted at once.
+    ///
+    /// As in `direct`, all loads and tests come first, and whatever is not as expected
+    /// is left to a slow function, called last.
+    #[inline(never)]
+    fn put_frame_now(&mut self, frame: FrameId) -> Result<(), PutError> {
         let persist = &self.zone.persist;
-        let row = frame.0 / WORD_FRAMES;
-        if !self.is_simple(frame) || self.may_hold && self.is_gathered(row) {
+        let tree = frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES;
+        if !self.is_simple(frame) {
             return self.put_slowly(frame, Order::FRAME);
         }
-        let Some((entry, seen, word)) = self.lower.part_of(persist, frame) else {
+        let Some(word) = self.trees.word(tree) else {
             return self.put_slowly(frame, Order::FRAME);
         };
-        if !self.lower.free_bit(persist, word, frame) {
+        let Some(parts) = self.lower.parts_around(persist, frame, 1) else {
+            return self.put_slowly(frame, Order::FRAME);
+        };
+        if !parts.free_bit(persist, frame) {
             return self.put_slowly(frame, Order::FRAME);
         }
-        self.freed.row = row;
-        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        self.clear_later(huge, 1);
-        if self.may_hold {
-            if !self.owe_frame(huge, entry.seen(seen)) {
-                return self.owe_rest(frame);
-            }
-        } else {
-            let full = Lower::<WORDS, TREE>::FREE;
-            let persist = &self.zone.persist;
-            let may_be_whole = entry.seen(seen) + 1 == full;
-            if may_be_whole || !entry.add_seen(persist, seen, 1, full) {
-                return self.owe_rest(frame);
-            }
-            let single = Zone::<P, WORDS, TREE>::amount(0);
-            if let Some(now) = self.trees.add(persist, huge / TREE, single) {
-                return self.hope_rest(frame, now);
-            }
+        self.note_freed(frame);
+        // With the last one, the huge frame becomes whole.
+        let is_last = parts.free() == Lower::<WORDS, TREE>::FREE - 1;
+        if is_last || !parts.add_frame(&self.zone.persist) {
+            return self.count_rest(frame);
         }
-        if self.freed_into(frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES) {
+        if let Some(now) = word.add(&self.zone.persist, Zone::<P, WORDS, TREE>::amount(0)) {
+            return self.hope_rest(frame, now);
+        }
+        if self.freed_into(tree) {
+            return self.follow_rest(frame);
+        }
+        Ok(())
+    }
+
+    /// Returns a single frame, and has it counted later, where that is no risk.
+    #[inline(never)]
+    fn put_frame_later(&mut self, frame: FrameId) -> Result<(), PutError> {
+        let persist = &self.zone.persist;
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let tree = frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES;
+        if !self.is_simple(frame) || self.is_gathered(frame.0 / WORD_FRAMES) {
+            return self.put_slowly(frame, Order::FRAME);
+        }
+        let Some(parts) = self.lower.parts_around(persist, frame, 1) else {
+            return self.put_slowly(frame, Order::FRAME);
+        };
+        let Some(debt) = self.raisable(tree, huge, 1, parts.free()) else {
+            return self.put_frame_owing(frame);
+        };
+        let owing = self.owing() + 1;
+        if !parts.free_bit(persist, frame) {
+            return self.put_slowly(frame, Order::FRAME);
+        }
+        debt.by(persist, 1);
+        self.set_owing(owing);
+        self.note_freed(frame);
+        if self.freed_into(tree) {
             return self.follow_rest(frame);
         }
         Ok(())
@@ -69,9 +110,25 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         frame.0 < self.lower.frames() && !self.is_wanted() && !self.zone.has_doubts()
     }
 
+    /// Remembers a single frame whose bit has been cleared.
+    #[inline(always)]
+    fn note_freed(&mut self, frame: FrameId) {
+        self.freed.row = frame.0 / WORD_FRAMES;
+        self.clear_later(frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES, 1);
+    }
+
+    /// Returns a single frame whose counts take a closer look.
+    #[inline(never)]
+    fn put_frame_owing(&mut self, frame: FrameId) -> Result<(), PutError> {
+        self.put_directly(frame, Order::FRAME)?;
+        self.freed.row = frame.0 / WORD_FRAMES;
+        self.freed_part(frame);
+        Ok(())
+    }
+
     /// Ends a free before the counts.
     #[inline(never)]
-    fn owe_rest(&mut self, frame: FrameId) -> Result<(), PutError> {
+    fn count_rest(&mut self, frame: FrameId) -> Result<(), PutError> {
         self.owe(frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES, 1);
         self.freed_part(frame);
         Ok(())
@@ -104,21 +161,49 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     #[inline(never)]
     pub(super) fn put_huge(&mut self, frame: FrameId) -> Result<(), PutError> {
         let order = Zone::<P, WORDS, TREE>::HUGE_ORDER;
-        let is_quick =
-            frame.is_aligned(order) && self.lower.contains(frame, order) && self.is_simple(frame);
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let persist = &self.zone.persist;
-        if !is_quick || (self.lower.put_whole(persist, frame, Span::One)).is_err() {
+        let Some((_, seen)) = self.trees.peek(persist, huge / TREE) else {
+            return self.put_slowly(frame, order);
+        };
+        let is_quick = frame.is_aligned(order) && self.is_simple(frame);
+        if !is_quick || !self.lower.put_huge(persist, huge) {
             return self.put_slowly(frame, order);
         }
         self.freed.row = Freed::NO_ROW;
-        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        self.clear_later(huge, 1);
-        let (tree, amount) = (
-            huge / TREE,
-            Zone::<P, WORDS, TREE>::amount(order.exponent()),
-        );
-        self.owe_tree(tree, self.trees.read(&self.zone.persist, tree), amount);
+        let amount = Zone::<P, WORDS, TREE>::amount(order.exponent());
+        self.owe_tree(huge / TREE, seen, amount);
         Ok(())
+    }
+
+    /// Returns some rows, and has them counted later, where that is no risk.
+    ///
+    /// What the order decides is decided when this is compiled: `ORDER` is its exponent.
+    #[inline(never)]
+    fn put_group<const ORDER: u8>(&mut self, frame: FrameId, order: Order) -> Result<(), PutError> {
+        let persist = &self.zone.persist;
+        let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let frames = 1_u16 << ORDER;
+        let is_held = self.front.is_within(frame, order) || self.back.is_within(frame, order);
+        let is_block = frame.is_aligned(order) && self.lower.contains(frame, order);
+        if !is_block || !self.is_simple(frame) || is_held || !self.may_hold {
+            return self.put_slowly(frame, order);
+        }
+        let Some(parts) = self.lower.parts_around(persist, frame, frames) else {
+            return self.put_slowly(frame, order);
+        };
+        let debt = self.raisable(huge / TREE, huge, frames, parts.free());
+        let (cleared, outcome) = self.lower.free_group(persist, frame, ORDER);
+        if let Some(debt) = debt {
+            debt.by(persist, cleared);
+            self.set_owing(self.owing() + usize::from(cleared));
+        } else {
+            self.owe(huge, cleared);
+        }
+        self.clear_later(huge, 1);
+        self.freed.row = Freed::NO_ROW;
+        self.freed_part(frame);
+        outcome
     }
 
     /// Returns a block in any way there is.

@@ -28,11 +28,18 @@ pub(crate) struct Peek<'m, const WORDS: usize> {
     word: u64,
 }
 
-impl<'m, const WORDS: usize> Peek<'m, WORDS> {
+impl<const WORDS: usize> Peek<'_, WORDS> {
     /// What the entry was.
     #[inline(always)]
     pub(crate) fn entry(&self) -> u16 {
         self.entry.seen(self.quad)
+    }
+
+    /// Takes frames from the count, of at most `most`, if nothing has changed since;
+    /// returns whether that is so.
+    #[inline(always)]
+    fn take_seen(&self, persist: &impl Persist, frames: u16, most: u16) -> bool {
+        self.entry.take_seen(persist, self.quad, frames, most)
     }
 }
 
@@ -63,7 +70,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         peek: Peek<'m, WORDS>,
         order: u8,
     ) -> bool {
-        (peek.entry).take_seen(persist, peek.quad, 1 << order, Self::FREE)
+        peek.take_seen(persist, 1 << order, Self::FREE)
     }
 
     /// Takes the block, of not more than one word, out of the very word where
@@ -233,6 +240,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
     /// Who takes the whole count owns all of its bits: nobody else may set any, and
     /// there is none to clear. So a store does, where a shared word takes a
     /// compare-exchange.
+    #[inline(always)]
     fn get_first_words(
         &self,
         persist: &impl Persist,
@@ -240,8 +248,10 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         order: u8,
         whole: &mut isize,
     ) -> Option<FrameId> {
-        let all = (peek.entry).take_from(persist, peek.quad, Self::FREE, Self::FREE);
-        all.ok()?;
+        let is_taken = peek.take_seen(persist, Self::FREE, Self::FREE);
+        if !is_taken {
+            return None;
+        }
         *whole -= 1;
         let group = &peek.field[..1 << (order - WORD_ORDER)];
         for word in group {
@@ -249,8 +259,34 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         }
         // PERSIST: all words lie in one line; as in `set_run_in`.
         persist_taken(persist, group);
-        self.give_count(persist, peek.entry, Self::FREE - (1 << order));
+        (peek.entry).add_own(persist, Self::FREE - (1 << order));
         Some(Self::frame_at(peek.huge, 0))
+    }
+
+    /// Takes the rows at `frame`, if they are free and nothing changes meanwhile. The
+    /// tree's count has been taken; `whole` as for [`Self::get_part`].
+    #[inline(always)]
+    pub(crate) fn get_group_at(
+        &self,
+        persist: &impl Persist,
+        frame: usize,
+        order: u8,
+        whole: &mut isize,
+    ) -> Option<FrameId> {
+        let peek = self.peek(persist, frame)?;
+        if peek.entry() == Self::FREE {
+            return self.get_first_words(persist, peek, order, whole);
+        }
+        let words = self.words(frame, order)?;
+        let is_free = words.iter().all(|word| word.load(persist) == 0);
+        if !is_free || !peek.take_seen(persist, 1 << order, Self::FREE) {
+            return None;
+        }
+        if !set_group(persist, words) {
+            *whole += self.give_count(persist, peek.entry, 1 << order);
+            return None;
+        }
+        Some(FrameId(frame))
     }
 
     /// Returns a frame by its offset in a huge frame.
@@ -355,6 +391,17 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             persist_entry(persist, entry);
         }
         claimed.is_ok()
+    }
+
+    /// The same for a single huge frame, if its word has not changed since.
+    #[inline(always)]
+    pub(crate) fn claim_seen(&self, persist: &impl Persist, entry: Entry<'_>, seen: Seen) -> bool {
+        let is_claimed = entry.replace_seen(persist, seen, Self::FREE, entry::HUGE);
+        if is_claimed && !mutant!("get_huge_skips_flush") {
+            // PERSIST: as in `claim_whole`.
+            persist_entry(persist, entry);
+        }
+        is_claimed
     }
 
     /// Takes this very block, less than a huge frame. The tree's count has been
@@ -462,6 +509,7 @@ fn set_words<const WORDS: usize>(
 
 /// Sets all words of a group, or none: a word that somebody else was faster with
 /// means that the ones before it are cleared again, and that this is a failure.
+#[inline(always)]
 fn set_group(persist: &impl Persist, group: &[Cell]) -> bool {
     for (index, word) in group.iter().enumerate() {
         if word.replace(persist, 0, taken(0, u64::MAX)).is_err() {

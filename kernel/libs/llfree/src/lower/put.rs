@@ -16,6 +16,39 @@ use crate::mutant::mutant;
 use crate::row::{WORD_ORDER, run};
 use crate::shape::{Shape, WORD_FRAMES};
 
+/// A huge frame that was in parts when its entry was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'m, const WORDS: usize> {
+    entry: Entry<'m>,
+    seen: Seen,
+    field: &'m [Cell; WORDS],
+}
+
+impl<const WORDS: usize> Parts<'_, WORDS> {
+    /// Returns how many of its frames were free.
+    #[inline(always)]
+    pub(crate) fn free(&self) -> u16 {
+        self.entry.seen(self.seen)
+    }
+
+    /// Frees a single frame, but for the counts; returns whether it was allocated.
+    #[inline(always)]
+    pub(crate) fn free_bit(&self, persist: &impl Persist, frame: FrameId) -> bool {
+        let word = &self.field[frame.0 / WORD_FRAMES % WORDS];
+        let was_set = word.clear_bit(persist, frame.0 % WORD_FRAMES);
+        // PERSIST: as in `clear_run`.
+        persist_free(persist, word);
+        was_set
+    }
+
+    /// Adds that frame to the count, if nothing has changed since; returns whether that
+    /// is done.
+    #[inline(always)]
+    pub(crate) fn add_frame(&self, persist: &impl Persist) -> bool {
+        self.entry.add_frame_seen(persist, self.seen)
+    }
+}
+
 impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
     /// Frees a part of a huge frame, which lies in the zone, without adding it to
     /// the counts: that is the caller's, for as many frames as the first value
@@ -43,35 +76,38 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
                 Err(error) => (0, Err(error)),
             };
         }
-        match self.words(frame.0, order) {
-            Some(words) => clear_group(persist, words, frame),
-            None => nothing_there,
-        }
+        self.free_group(persist, frame, order)
     }
 
-    /// Returns the entry of a frame's huge frame, if that is allocated in parts, and
-    /// the word of its bit.
+    /// Returns the huge frame around a frame, if it is in parts and misses so many
+    /// frames at least.
     #[inline(always)]
-    pub(crate) fn part_of(
+    pub(crate) fn parts_around(
         &self,
         persist: &impl Persist,
         frame: FrameId,
-    ) -> Option<(Entry<'m>, Seen, &'m Cell)> {
+        frames: u16,
+    ) -> Option<Parts<'m, WORDS>> {
         let huge = frame.0 / Shape::<WORDS, TREE>::HUGE_FRAMES;
         let (entry, field) = (self.entry(huge)?, self.field(huge)?);
         let seen = entry.peek(persist);
-        let word = &field[frame.0 / WORD_FRAMES % WORDS];
-        (entry.seen(seen) <= Self::FREE).then_some((entry, seen, word))
+        let parts = Parts { entry, seen, field };
+        // States are larger than any count.
+        (entry.seen(seen) <= Self::FREE - frames).then_some(parts)
     }
 
-    /// Frees a single frame by the word of its bit, but for the counts; returns
-    /// whether it was allocated.
+    /// Frees a group of rows of such a huge frame, as [`Self::free_part`] does.
     #[inline(always)]
-    pub(crate) fn free_bit(&self, persist: &impl Persist, word: &Cell, frame: FrameId) -> bool {
-        let was_set = word.clear_bit(persist, frame.0 % WORD_FRAMES);
-        // PERSIST: as in `clear_run`.
-        persist_free(persist, word);
-        was_set
+    pub(crate) fn free_group(
+        &self,
+        persist: &impl Persist,
+        frame: FrameId,
+        order: u8,
+    ) -> (u16, Result<(), PutError>) {
+        match self.words(frame.0, order) {
+            Some(words) => clear_group(persist, words, frame),
+            None => (0, Err(PutError::NotAllocated { frame })),
+        }
     }
 
     /// Sees to it that the frames of a huge frame are allocated bit by bit.
@@ -171,6 +207,16 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         step(entry::FREEING, Self::FREE)
     }
 
+    /// Returns a huge frame, where that takes one step, if it is one and nothing
+    /// changes meanwhile; returns whether that is done.
+    #[inline(always)]
+    pub(crate) fn put_huge<P: Persist>(&self, persist: &P, huge: usize) -> bool {
+        !P::DOMAIN.needs_flush()
+            && self.entry(huge).is_some_and(|entry| {
+                entry.replace_seen(persist, entry.peek(persist), entry::HUGE, Self::FREE)
+            })
+    }
+
     /// Says why huge frames with these entries can't be returned as a whole.
     #[cold]
     fn not_whole(frame: FrameId, found: [u16; 2], span: Span) -> PutError {
@@ -212,6 +258,7 @@ fn clear_run<const WORDS: usize>(
 /// Clears all words of a group, if all bits are set. Otherwise returns the error
 /// after how many frames have been cleared all the same: none, unless another
 /// processor frees part of the same block at the same time.
+#[inline(always)]
 fn clear_group(
     persist: &impl Persist,
     group: &[Cell],

@@ -314,8 +314,8 @@ fn a_batched_zone_lists_what_processors_held() {
 #[test]
 fn a_missing_flush_or_fence_breaks_the_promises_of_every_mode() {
     fn check<P: Persist + Default>() {
-        let without_flush = crash::<P>(40, |event| !matches!(event, Event::Flush { .. }));
-        let without_fence = crash::<P>(40, |event| event != Event::Fence);
+        let without_flush = crash::<P>(300, |event| !matches!(event, Event::Flush { .. }));
+        let without_fence = crash::<P>(300, |event| event != Event::Fence);
         for broken in [without_flush, without_fence] {
             println!(
                 "{}: {}",
