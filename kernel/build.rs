@@ -1,7 +1,9 @@
 //! Links the kernel freestanding, and tells it where it comes from.
 //!
 //! Every record of a run carries the commit and the toolchain, so they are fixed
-//! here, when the image is made, as `PERENNIAL_COMMIT` and `PERENNIAL_TOOLCHAIN`.
+//! here, when the image is made, as `PERENNIAL_COMMIT` and `PERENNIAL_TOOLCHAIN`. The
+//! commit is the last one that changed what the kernel is made of: one that changes
+//! the documentation makes the same image again, and what was counted of it stays true.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -47,7 +49,8 @@ fn link(script: &Path) {
     }
 }
 
-/// The short commit, with `-dirty` if a source differs from it; `unknown` without git.
+/// The short commit that last changed a source, with `-dirty` if a source differs from
+/// it; `unknown` without git.
 fn commit(workspace: &Path) -> String {
     for log in ["HEAD", "logs/HEAD", "index"] {
         // A path that does not exist would make cargo run this script every time.
@@ -58,12 +61,12 @@ fn commit(workspace: &Path) -> String {
             println!("cargo:rerun-if-changed={}", path.display());
         }
     }
-    let Some(commit) = git(workspace, &["rev-parse", "--short", "HEAD"]) else {
+    let of_sources = |words: &[&str]| git(workspace, &[words, &["--"], &SOURCES].concat());
+    let commit = of_sources(&["log", "-1", "--format=%h"]).filter(|commit| !commit.is_empty());
+    let Some(commit) = commit else {
         return "unknown".to_owned();
     };
-    let mut status = vec!["status", "--porcelain", "--"];
-    status.extend(SOURCES);
-    match git(workspace, &status) {
+    match of_sources(&["status", "--porcelain"]) {
         Some(changes) if changes.is_empty() => commit,
         _ => commit + "-dirty",
     }

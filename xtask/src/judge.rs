@@ -31,6 +31,9 @@ pub(crate) struct ZoneJudgement {
     pub(crate) id: String,
     /// Whether a cycle was running when the machine broke.
     pub(crate) is_running: bool,
+    /// Huge frames that were being split when the machine broke, as far as the medium
+    /// knows.
+    pub(crate) splits: usize,
     /// The judgement.
     pub(crate) judgement: Judgement,
 }
@@ -151,6 +154,7 @@ fn judge_zone(
     Ok(Some(Zone::Accounted(Box::new(ZoneJudgement {
         id: superblock.id(),
         is_running: ledger.progress().phase == Phase::Running,
+        splits: tables.splits(),
         judgement: ledger::judge(&ledger, &tables, &content),
     }))))
 }

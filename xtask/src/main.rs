@@ -20,6 +20,7 @@ mod machine;
 mod make;
 mod options;
 mod outcome;
+mod page;
 mod pe;
 mod prove;
 mod qmp;

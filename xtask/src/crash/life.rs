@@ -6,7 +6,8 @@
 use std::{collections::VecDeque, time::Instant};
 
 use record::{Record, StageName};
-use workload::ledger::Judgement;
+
+use crate::judge::ZoneJudgement;
 
 use super::tally::{Cycle, Found};
 
@@ -23,11 +24,15 @@ pub(super) struct Life {
     verdict: Option<record::Verdict>,
     /// What the host found of a cycle that the kernel has yet to judge.
     expected: Option<Found>,
+    /// Breaks in a row that each hit the recovery from the one before.
+    depth: u32,
+    commit: Option<String>,
     boots: VecDeque<Vec<String>>,
 }
 
-impl From<&Judgement> for Found {
-    fn from(judgement: &Judgement) -> Self {
+impl From<&ZoneJudgement> for Found {
+    fn from(zone: &ZoneJudgement) -> Self {
+        let judgement = &zone.judgement;
         Self {
             acknowledged: judgement.acknowledged,
             in_flight: judgement.in_flight,
@@ -35,6 +40,7 @@ impl From<&Judgement> for Found {
             leaked: judgement.leaked,
             bound: judgement.bound,
             violated: judgement.violated(),
+            splits: zone.splits as u64,
         }
     }
 }
@@ -56,10 +62,14 @@ impl Life {
     /// Ends the boot, with what the host found in the file.
     pub(super) fn end(&mut self, found: Option<Found>, is_running: bool) -> Cycle {
         self.expected = found.filter(|_| is_running);
+        let is_recovery = matches!(self.stage, Some(StageName::Recovery | StageName::Judge));
+        self.depth = if is_recovery { self.depth + 1 } else { 0 };
         let cycle = Cycle {
             stage: self.stage,
             found,
             cache: self.cache.take(),
+            depth: self.depth,
+            commit: self.commit.clone(),
         };
         self.begin();
         cycle
@@ -131,6 +141,7 @@ impl Life {
     fn record(&mut self, record: Record) -> Option<String> {
         self.first_word.get_or_insert_with(Instant::now);
         match record {
+            Record::Boot(boot) => self.commit = Some(boot.commit),
             Record::Stage(stage) => {
                 self.stage = Some(stage.stage);
                 if stage.stage == StageName::Work {
@@ -174,6 +185,7 @@ mod tests {
         leaked: 0,
         bound: 4,
         violated: 0,
+        splits: 0,
     };
 
     fn work() -> String {

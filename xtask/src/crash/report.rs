@@ -6,10 +6,80 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::tally::{Tally, leaks_in_words};
 
-/// Returns the tables over all series: counts, stages hit, frames leaked.
+/// What a full run wants, and what counts towards it.
+type Figure = (&'static str, u64, fn(&str, &Tally) -> u64);
+
+const FIGURES: [Figure; 7] = [
+    ("kill cycles", 10_000, |name, tally| {
+        cycles_if(name.starts_with("kill-"), tally)
+    }),
+    ("resets of all kinds", 5_000, |name, tally| {
+        cycles_if(is_reset(name), tally)
+    }),
+    ("of these through UEFI", 300, |name, tally| {
+        cycles_if(is_reset(name) && name.contains("-uefi-"), tally)
+    }),
+    ("power cuts", 10_000, |name, tally| {
+        cycles_if(name.starts_with("powercut-"), tally)
+    }),
+    ("crashes within recovery", 1_000, |_, tally| {
+        tally.broken_in("recovery")
+    }),
+    ("crashes within format", 1_000, |_, tally| {
+        tally.broken_in("format")
+    }),
+    (
+        "crashes that left a huge frame half split",
+        1,
+        |_, tally| tally.split,
+    ),
+];
+
+fn is_reset(name: &str) -> bool {
+    ["reset-", "self-", "triple-"]
+        .iter()
+        .any(|kind| name.starts_with(kind))
+}
+
+fn cycles_if(counts: bool, tally: &Tally) -> u64 {
+    if counts { tally.cycles } else { 0 }
+}
+
+/// Returns the tables over all series: counts, where they broke, frames leaked.
 pub(super) fn report(tallies: &BTreeMap<String, Tally>) -> String {
-    let parts = [counts(tallies), stages(tallies), leaks(tallies)];
+    let parts = [
+        counts(tallies),
+        stages(tallies),
+        depths(tallies),
+        leaks(tallies),
+    ];
     parts.join("\n\n")
+}
+
+/// Returns how far a full run has come.
+pub(super) fn progress(tallies: &BTreeMap<String, Tally>) -> String {
+    let header = ["figure", "full run", "counted"].map(String::from).to_vec();
+    let rows = FIGURES.iter().map(|(figure, wanted, count)| {
+        let counted: u64 = tallies.iter().map(|(name, tally)| count(name, tally)).sum();
+        vec![(*figure).into(), format!("≥ {wanted}"), counted.to_string()]
+    });
+    let failed: u64 = tallies.values().map(|tally| tally.failed).sum();
+    let failures = vec![
+        "lost, doubled, beyond the leak bound, or failed otherwise".into(),
+        "0".into(),
+        failed.to_string(),
+    ];
+    table(header, rows.chain([failures]))
+}
+
+/// Returns the figures that a full run has not reached.
+pub(super) fn missing(tallies: &BTreeMap<String, Tally>) -> Vec<&'static str> {
+    let is_short = |(_, wanted, count): &&Figure| {
+        let counts = tallies.iter().map(|(name, tally)| count(name, tally));
+        counts.sum::<u64>() < *wanted
+    };
+    let short = FIGURES.iter().filter(is_short);
+    short.map(|(figure, ..)| *figure).collect()
 }
 
 fn counts(tallies: &BTreeMap<String, Tally>) -> String {
@@ -17,14 +87,15 @@ fn counts(tallies: &BTreeMap<String, Tally>) -> String {
         "series",
         "domain",
         "cycles",
+        "failed",
         "new work",
         "nested or early",
         "operations",
         "blocks checked",
-        "lost or doubled",
         "most leaked",
         "settled",
-        "failed",
+        "lines flushed",
+        "lines evicted",
         "s/cycle",
     ];
     let rows = tallies.iter().map(|(name, tally)| {
@@ -32,14 +103,15 @@ fn counts(tallies: &BTreeMap<String, Tally>) -> String {
             name.clone(),
             domain(name).into(),
             tally.cycles.to_string(),
+            tally.failed.to_string(),
             tally.fruitful.to_string(),
             tally.nested.to_string(),
             tally.acknowledged.to_string(),
             tally.owned.to_string(),
-            tally.violated.to_string(),
             tally.most_leaked.to_string(),
             tally.settled.to_string(),
-            tally.failed.to_string(),
+            tally.flushed.to_string(),
+            tally.evicted.to_string(),
             per_cycle(tally),
         ]
     });
@@ -68,26 +140,42 @@ fn stages(tallies: &BTreeMap<String, Tally>) -> String {
     const STAGES: [&str; 7] = [
         "boot", "format", "recovery", "judge", "work", "settle", "shutdown",
     ];
-    let header = ["broken in"].into_iter().chain(STAGES).map(String::from);
+    let header = ["broken in"].into_iter().chain(STAGES).chain(["a split"]);
     let rows = tallies.iter().map(|(name, tally)| {
-        let count = |stage: &&str| tally.stages.get(*stage).copied().unwrap_or(0).to_string();
-        let counts = STAGES.iter().map(count);
+        let counts = STAGES.iter().map(|stage| tally.broken_in(stage));
+        let counts = counts.chain([tally.split]).map(|count| count.to_string());
         std::iter::once(name.clone()).chain(counts).collect()
     });
-    table(header.collect(), rows)
+    table(header.map(String::from).collect(), rows)
+}
+
+fn depths(tallies: &BTreeMap<String, Tally>) -> String {
+    let rows = tallies.iter().map(|(name, tally)| (name, &tally.depths));
+    let first = "breaks in a row within recovery";
+    histogram(first, 1, rows.collect(), |depth| depth.to_string())
 }
 
 fn leaks(tallies: &BTreeMap<String, Tally>) -> String {
-    let largest = tallies
-        .values()
-        .filter_map(|tally| tally.leaks.keys().max());
-    let magnitudes = 0..=largest.max().copied().unwrap_or(0);
-    let header = std::iter::once("cycles that leaked so many frames".to_owned())
-        .chain(magnitudes.clone().map(leaks_in_words));
-    let rows = tallies.iter().map(|(name, tally)| {
-        let count = |magnitude: u32| tally.leaks.get(&magnitude).copied().unwrap_or(0);
-        let counts = magnitudes.clone().map(|m| count(m).to_string());
-        std::iter::once(name.clone()).chain(counts).collect()
+    let rows = tallies.iter().map(|(name, tally)| (name, &tally.leaks));
+    let first = "cycles that leaked so many frames";
+    histogram(first, 0, rows.collect(), leaks_in_words)
+}
+
+/// Returns a table with a column for each key from `least` on.
+fn histogram(
+    first: &str,
+    least: u32,
+    rows: Vec<(&String, &BTreeMap<u32, u64>)>,
+    in_words: fn(u32) -> String,
+) -> String {
+    let largest = rows.iter().filter_map(|(_, counts)| counts.keys().max());
+    let keys = least..=largest.max().copied().unwrap_or(least);
+    let header = std::iter::once(first.to_owned()).chain(keys.clone().map(in_words));
+    let rows = rows.into_iter().map(|(name, counts)| {
+        let count = |key| counts.get(&key).copied().unwrap_or(0).to_string();
+        std::iter::once(name.clone())
+            .chain(keys.clone().map(count))
+            .collect()
     });
     table(header.collect(), rows)
 }
@@ -123,5 +211,31 @@ mod tests {
         };
         assert!(line("kill").is_some_and(|line| line.contains(" eadr ")));
         assert!(line("powercut").is_some_and(|line| line.contains("adr, emulated")));
+    }
+
+    #[test]
+    fn a_cycle_counts_towards_what_it_is_and_nothing_else() {
+        let tally = Tally {
+            cycles: 7,
+            failed: 2,
+            ..Tally::default()
+        };
+        let counted = |name: &str| {
+            let tallies = BTreeMap::from([(name.to_owned(), tally.clone())]);
+            let rows: Vec<_> = FIGURES
+                .iter()
+                .filter(|(_, _, count)| count(name, &tally) == 7)
+                .map(|(figure, ..)| *figure)
+                .collect();
+            assert!(progress(&tallies).contains("otherwise"));
+            rows
+        };
+        assert_eq!(counted("kill-any-uefi-2"), ["kill cycles"]);
+        assert_eq!(counted("triple-any-pvh-2"), ["resets of all kinds"]);
+        assert_eq!(
+            counted("self-any-uefi-2"),
+            ["resets of all kinds", "of these through UEFI"]
+        );
+        assert_eq!(counted("powercut-run-pvh-2"), ["power cuts"]);
     }
 }

@@ -1,8 +1,8 @@
 //! A machine that is broken over and over.
 //!
-//! One process serves many cycles where the way to break it allows: the machine is
-//! paused at each reset, the host judges the file, and the machine boots again. A
-//! kill takes a new process each time, on the same file.
+//! A reset goes on in the same process: the machine is paused at that instant, the
+//! host judges the file, and the machine boots again, with whatever is in its DRAM. A
+//! kill or a power cut takes a new process each time, on the same file.
 
 use std::{
     fs::{self, File},
@@ -266,7 +266,13 @@ impl Rig {
 
     fn broken(&mut self) -> Result<Step> {
         let step = self.judged()?;
-        self.reset()?;
+        if self.series.kind == Kind::Powercut {
+            // Nothing but the medium is left of such a machine. A new process also
+            // boots sooner than a reset one.
+            self.guest = None;
+        } else {
+            self.reset()?;
+        }
         Ok(step)
     }
 
@@ -308,7 +314,7 @@ impl Rig {
                 return Ok(Step::Failed(format!("host judge: {fault}")));
             }
             is_running = zone.is_running;
-            found = Some(Found::from(&zone.judgement));
+            found = Some(Found::from(&*zone));
         }
         let cycle = self.life.end(found, is_running);
         if self.series.phase == Phase::Format && is_complete {
@@ -360,6 +366,7 @@ fn machine(series: Series, artifacts: &Artifacts, dir: &Path, file: &Path) -> Re
         }],
         persistence: series.kind.persistence(),
         tables: Vec::new(),
+        lean: !series.uefi,
         display: false,
         gdb: false,
     })

@@ -8,6 +8,7 @@ use std::{
     fs,
     hash::{DefaultHasher, Hasher as _},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result};
@@ -22,6 +23,9 @@ use super::tally::Tally;
 pub(super) struct State {
     /// Counts by the name of the series.
     pub(super) tallies: BTreeMap<String, Tally>,
+    /// The days of the first and of the last cycle.
+    #[serde(default)]
+    days: Option<(String, String)>,
     #[serde(skip)]
     file: Option<PathBuf>,
 }
@@ -58,6 +62,9 @@ impl State {
     pub(super) fn add(&mut self, series: &str, tally: &Tally) -> Result<()> {
         let counted = self.tallies.entry(series.to_owned()).or_default();
         counted.merge(tally);
+        let today = today()?;
+        let first = self.days.take().map_or(today.clone(), |(first, _)| first);
+        self.days = Some((first, today));
         let Some(file) = &self.file else {
             return Ok(());
         };
@@ -67,10 +74,31 @@ impl State {
         fs::rename(&new, file).with_context(|| format!("writing {}", file.display()))
     }
 
+    /// Says which kernel was broken, and when.
+    pub(super) fn provenance(&self) -> String {
+        let commit = self
+            .tallies
+            .values()
+            .find_map(|tally| tally.commit.as_ref());
+        let commit = commit.map_or("unknown", String::as_str);
+        match &self.days {
+            Some((first, last)) if first == last => format!("Kernel of commit {commit}, {first}."),
+            Some((first, last)) => format!("Kernel of commit {commit}, {first} to {last}."),
+            None => "Nothing was counted of this kernel yet.".into(),
+        }
+    }
+
     /// Returns how many cycles were counted of a series.
     pub(super) fn cycles(&self, series: &str) -> u64 {
         self.tallies.get(series).map_or(0, |tally| tally.cycles)
     }
+}
+
+/// Today's date in UTC.
+fn today() -> Result<String> {
+    let output = Command::new("date").args(["-u", "+%F"]).output();
+    let output = output.context("cannot run date")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Identity of the images.
@@ -113,5 +141,7 @@ mod tests {
         assert_eq!(open("this").cycles("kill"), 14);
         assert_eq!(open("this").cycles("reset"), 0);
         assert_eq!(open("that").cycles("kill"), 0);
+        assert!(open("this").provenance().contains("commit unknown, 2"));
+        assert!(open("that").provenance().starts_with("Nothing"));
     }
 }

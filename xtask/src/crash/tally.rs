@@ -14,6 +14,11 @@ pub(crate) struct Cycle {
     pub(crate) found: Option<Found>,
     /// What the emulated cache had done.
     pub(crate) cache: Option<record::Cache>,
+    /// The commit that the kernel says it is of, where it said anything.
+    pub(crate) commit: Option<String>,
+    /// Which break in a row it was that hit the recovery from the one before: 0 for
+    /// any other.
+    pub(crate) depth: u32,
 }
 
 /// What the host found in the file.
@@ -31,12 +36,18 @@ pub(crate) struct Found {
     pub(crate) bound: u64,
     /// Frames lost, doubled or with lost content.
     pub(crate) violated: u64,
+    /// Huge frames that were being split, as the medium says.
+    pub(crate) splits: u64,
 }
 
-/// Counts over many cycles. They only ever add up for one image of the kernel.
+/// Counts over many cycles that held, and how many did not. They only ever add up for
+/// one image of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Tally {
-    /// Times that the machine was broken.
+    /// The commit of the kernel.
+    pub(crate) commit: Option<String>,
+    /// Times that the machine was broken, and what it left held.
     pub(crate) cycles: u64,
     /// Of these, how many broke new work, with operations acknowledged.
     pub(crate) fruitful: u64,
@@ -47,8 +58,6 @@ pub(crate) struct Tally {
     pub(crate) acknowledged: u64,
     /// Blocks found owned and checked.
     pub(crate) owned: u64,
-    /// Frames lost, doubled or with lost content.
-    pub(crate) violated: u64,
     /// Cycles that failed, for whatever reason.
     pub(crate) failed: u64,
     /// Times that all was returned and every frame was free again.
@@ -57,6 +66,11 @@ pub(crate) struct Tally {
     pub(crate) evicted: u64,
     /// See `evicted`.
     pub(crate) flushed: u64,
+    /// Cycles that left a huge frame half split on the medium.
+    pub(crate) split: u64,
+    /// Cycles by depth: breaks in a row that each hit the recovery from the one
+    /// before.
+    pub(crate) depths: BTreeMap<u32, u64>,
     /// Times by stage.
     pub(crate) stages: BTreeMap<String, u64>,
     /// Cycles by the order of magnitude of the frames leaked: 0, 1, 2–3, 4–7, …
@@ -71,7 +85,11 @@ impl Tally {
     /// Counts a cycle that held.
     pub(crate) fn add(&mut self, cycle: &Cycle) {
         self.cycles += 1;
+        self.commit = cycle.commit.clone().or(self.commit.take());
         *self.stages.entry(stage_name(cycle.stage)).or_default() += 1;
+        if cycle.depth > 0 {
+            *self.depths.entry(cycle.depth).or_default() += 1;
+        }
         if let Some(cache) = &cycle.cache {
             self.evicted += cache.evicted;
             self.flushed += cache.flushed;
@@ -90,33 +108,42 @@ impl Tally {
         }
         if let Some(found) = &cycle.found {
             self.owned += found.owned;
-            self.violated += found.violated;
+            self.split += u64::from(found.splits > 0);
             let magnitude = found.leaked.checked_ilog2().map_or(0, |log| log + 1);
             *self.leaks.entry(magnitude).or_default() += 1;
             self.most_leaked = self.most_leaked.max(found.leaked);
         }
     }
 
+    /// Returns how many cycles broke in the stage of this name.
+    pub(crate) fn broken_in(&self, stage: &str) -> u64 {
+        self.stages.get(stage).copied().unwrap_or(0)
+    }
+
     /// Adds the counts of another tally of the same image.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.cycles += other.cycles;
+        self.commit = other.commit.clone().or(self.commit.take());
         self.fruitful += other.fruitful;
         self.nested += other.nested;
         self.acknowledged += other.acknowledged;
         self.owned += other.owned;
-        self.violated += other.violated;
         self.failed += other.failed;
         self.settled += other.settled;
         self.evicted += other.evicted;
         self.flushed += other.flushed;
         self.seconds += other.seconds;
         self.most_leaked = self.most_leaked.max(other.most_leaked);
-        for (stage, count) in &other.stages {
-            *self.stages.entry(stage.clone()).or_default() += count;
-        }
-        for (magnitude, count) in &other.leaks {
-            *self.leaks.entry(*magnitude).or_default() += count;
-        }
+        self.split += other.split;
+        merge_histogram(&mut self.stages, &other.stages);
+        merge_histogram(&mut self.depths, &other.depths);
+        merge_histogram(&mut self.leaks, &other.leaks);
+    }
+}
+
+fn merge_histogram<K: Ord + Clone>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
+    for (key, count) in more {
+        *counts.entry(key.clone()).or_default() += count;
     }
 }
 
@@ -148,8 +175,11 @@ mod tests {
                 leaked,
                 bound: leaked,
                 violated: 0,
+                splits: 0,
             }),
             cache: None,
+            commit: Some("0123abc".into()),
+            depth: 0,
         }
     }
 

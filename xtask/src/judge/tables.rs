@@ -137,6 +137,13 @@ impl Tables {
 }
 
 impl Tables {
+    /// Returns how many huge frames were being split.
+    pub(super) fn splits(&self) -> usize {
+        let entries = (0..self.huge_frames).map(|huge| self.entry(huge));
+        let splits = entries.filter(|entry| matches!(*entry, SPLITTING | SPLIT_DONE));
+        splits.count()
+    }
+
     fn is_in_giant(&self, huge: usize) -> bool {
         let giant = self.giants.get(huge / GIANT_HUGE);
         giant.is_some_and(|&is_allocated| is_allocated)

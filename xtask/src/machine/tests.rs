@@ -16,6 +16,7 @@ fn machine() -> Machine {
         persistence: Persistence::Cpu,
         tables: vec![],
         firmware: None,
+        lean: false,
         display: false,
         gdb: false,
     }
@@ -109,4 +110,14 @@ fn tables_of_our_own_replace_all_others() {
     ] {
         assert!(words.contains(part), "{part} in {words}");
     }
+}
+
+#[test]
+fn a_lean_machine_boots_directly_by_the_smaller_firmware_and_has_no_screen() {
+    let mut machine = machine();
+    assert!(words(&machine).contains("-vga std"));
+    assert!(!words(&machine).contains("-bios"));
+    machine.lean = true;
+    let words = words(&machine);
+    assert!(words.contains("-bios qboot.rom") && words.contains("-vga none"));
 }

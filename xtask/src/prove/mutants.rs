@@ -5,12 +5,12 @@
 //! makes one mistake at a time, and runs until it finds a violation. One that survives
 //! is a hole in what is tried.
 
-use std::{fs, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{Program, try_all};
-use crate::workspace;
+use crate::page::Part;
 
 /// Names, and what is wrong.
 const MUTANTS: [(&str, &str); 23] = [
@@ -93,10 +93,11 @@ const MUTANTS: [(&str, &str); 23] = [
     ),
 ];
 
-/// Where the table is, and between what.
-const PAGE: &str = "docs/reliability.md";
-const BEGIN: &str = "<!-- mutants: written by `cargo xtask prove --mutants` -->\n";
-const END: &str = "<!-- end of mutants -->";
+/// Where the table is.
+const PART: Part = Part {
+    name: "mutants",
+    command: "cargo xtask prove --mutants",
+};
 
 /// Tries every mutant.
 ///
@@ -123,7 +124,7 @@ pub(super) fn main() -> Result<ExitCode> {
         MUTANTS.len() - survivors,
         MUTANTS.len()
     );
-    write_down(&table)?;
+    PART.write(&table)?;
     Ok(ExitCode::from(u8::from(survivors > 0)))
 }
 
@@ -133,24 +134,12 @@ fn plain(fault: &str) -> String {
     words.replace('|', "/")
 }
 
-/// Puts the table where the page has it.
-fn write_down(table: &str) -> Result<()> {
-    let path = workspace::root().join(PAGE);
-    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
-    let (before, rest) =
-        (page.split_once(BEGIN)).with_context(|| format!("{PAGE} has no {BEGIN}"))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{PAGE} has no {END}"))?;
-    let page = format!("{before}{BEGIN}{table}{END}{after}");
-    fs::write(&path, page).with_context(|| format!("cannot write {PAGE}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, path::Path};
+    use std::{collections::BTreeSet, fs, path::Path};
 
     use super::*;
+    use crate::workspace;
 
     /// Collects the mutants that sources under a folder mention.
     fn mentioned(folder: &Path, into: &mut BTreeSet<String>) {
@@ -180,7 +169,6 @@ mod tests {
 
     #[test]
     fn the_page_has_a_place_for_the_table() {
-        let page = fs::read_to_string(workspace::root().join(PAGE)).expect("the page exists");
-        assert!(page.contains(BEGIN) && page.contains(END));
+        assert!(PART.exists());
     }
 }

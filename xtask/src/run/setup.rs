@@ -88,6 +88,7 @@ impl Setup {
             tables: args.tests.acpitable.clone(),
             firmware: args.tests.firmware.clone(),
             display: args.display,
+            lean: false,
             gdb: args.gdb,
         };
         Ok(Self { machine, fresh })

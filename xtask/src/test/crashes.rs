@@ -110,6 +110,7 @@ pub(super) fn run() -> Result<()> {
             anyhow::bail!("{name}: {}; see {}", failure.what, failure.dir.display());
         }
         slice.hits.check(&name, &outcome.tally)?;
+        check_evictions(slice.kind, &outcome.tally)?;
     }
     CONTROLS.iter().try_for_each(control)
 }
@@ -119,8 +120,8 @@ impl Hits {
         let (hit, wanted) = match self {
             Self::Work(wanted) => (tally.fruitful, *wanted),
             Self::Stages(stages, wanted) => {
-                let count = |stage: &&str| tally.stages.get(*stage).copied().unwrap_or(0);
-                (stages.iter().map(count).sum(), *wanted)
+                let counts = stages.iter().map(|stage| tally.broken_in(stage));
+                (counts.sum(), *wanted)
             }
         };
         ensure!(
@@ -130,6 +131,16 @@ impl Hits {
         );
         Ok(())
     }
+}
+
+/// A cache that evicts nothing on its own would hide half of what can go wrong.
+fn check_evictions(kind: Kind, tally: &Tally) -> Result<()> {
+    ensure!(
+        kind != Kind::Powercut || tally.evicted > 0,
+        "no line was evicted in {} power cuts",
+        tally.cycles
+    );
+    Ok(())
 }
 
 fn control(&(mutant, kind, phase, cycles): &(Mutant, Kind, Phase, u64)) -> Result<()> {
@@ -189,6 +200,7 @@ mod tests {
                 .check("a series", &idle)
                 .is_err()
         );
+        assert!(check_evictions(Kind::Powercut, &idle).is_err());
         let busy = Tally {
             fruitful: 1,
             ..idle
