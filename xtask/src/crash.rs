@@ -16,16 +16,16 @@ mod life;
 mod report;
 mod rig;
 mod series;
-mod state;
 mod tally;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use clap::ValueEnum as _;
 
 use crate::{
     build::{self, Artifacts, BuildOptions},
+    ongoing::Ongoing,
     options::{Boot, name_of},
     page::Part,
     run::Mutant,
@@ -37,7 +37,6 @@ pub(crate) use series::{Kind, Phase, Series};
 pub(crate) use tally::Tally;
 
 use series::Domain;
-use state::State;
 
 /// Break the kernel again and again, and judge what each break has left.
 ///
@@ -97,6 +96,9 @@ const PART: Part = Part {
     command: "cargo xtask crash --state DIR --publish",
 };
 
+/// Counts by the name of the series.
+type State = Ongoing<BTreeMap<String, Tally>>;
+
 /// Cycles between two savings of the counts.
 const BATCH: u64 = 250;
 
@@ -113,19 +115,17 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let series = args.series()?;
     println!("build: kernel and loaders, release profile");
     let artifacts = build(args.mutant)?;
-    let mut state = match &args.state {
-        Some(dir) => State::open(dir, &artifacts)?,
-        None => State::forgetful(),
-    };
+    let images = [&*artifacts.kernel_elf, &artifacts.pvh, &artifacts.efi];
+    let mut state = State::open(args.state.as_deref(), &images)?;
     if args.publish {
         PART.write(&published(&state))?;
         return Ok(ExitCode::SUCCESS);
     }
     let failed = run_all(args, &series, &artifacts, &mut state)?;
-    println!("{}", report::report(&state.tallies));
+    println!("{}", report::report(state.counts()));
     if args.full {
-        println!("{}", report::progress(&state.tallies));
-        match report::missing(&state.tallies) {
+        println!("{}", report::progress(state.counts()));
+        match report::missing(state.counts()) {
             short if short.is_empty() => println!("the full run is complete"),
             short => println!("the full run still lacks: {}", short.join(", ")),
         }
@@ -138,10 +138,15 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 
 /// Returns what is published.
 fn published(state: &State) -> String {
+    let tallies = state.counts();
+    let Some(days) = state.days() else {
+        return "Nothing was counted of this kernel yet.".into();
+    };
+    let commit = tallies.values().find_map(|tally| tally.commit.as_deref());
     let parts = [
-        state.provenance(),
-        report::progress(&state.tallies),
-        report::report(&state.tallies),
+        format!("Kernel of commit {}, {days}.", commit.unwrap_or("unknown")),
+        report::progress(tallies),
+        report::report(tallies),
     ];
     parts.join("\n\n")
 }
@@ -174,9 +179,10 @@ fn run_all(
     let mut failed = false;
     for series in series {
         let name = series.name();
+        let counted = |state: &State| state.counts().get(&name).map_or(0, |tally| tally.cycles);
         let mut left = series.cycles;
         if args.full {
-            left = left.saturating_sub(state.cycles(&name));
+            left = left.saturating_sub(counted(state));
         }
         while left > 0 && !is_late() {
             let campaign = Campaign {
@@ -185,14 +191,14 @@ fn run_all(
                     ..*series
                 },
                 // Batches of one series must not repeat each other.
-                seed: args.seed.wrapping_add(state.cycles(&name) << 8),
+                seed: args.seed.wrapping_add(counted(state) << 8),
                 jobs: args.jobs,
                 artifacts,
                 failures: &failures,
                 progress: true,
             };
             let outcome = campaign.run()?;
-            state.add(&name, &outcome.tally)?;
+            state.change(|all| all.entry(name.clone()).or_default().merge(&outcome.tally))?;
             for failure in &outcome.failures {
                 println!("{name}: {}; see {}", failure.what, failure.dir.display());
             }
@@ -276,8 +282,6 @@ fn full() -> Vec<Series> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use clap::Parser as _;
 
     use super::*;

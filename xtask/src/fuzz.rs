@@ -5,18 +5,21 @@
 //! nothing. A corpus grows from run to run under `target/perennial/fuzz`; inputs
 //! that mattered are kept beside the targets, and are tests from then on.
 
+mod counts;
 mod engine;
 mod report;
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::tools;
+use crate::{ongoing::Ongoing, page::Part, tools};
 
 use engine::{Bounds, Engine, Found, Tally, Target};
 
@@ -39,10 +42,28 @@ pub(crate) struct Args {
     /// Go on, in rounds, until there are 100 million executions in all.
     #[arg(long)]
     full: bool,
+    /// With --full: end after so many minutes, to go on another time.
+    #[arg(long, value_name = "MINUTES", requires = "full", requires = "state")]
+    minutes: Option<u64>,
+    /// Keep counts in this directory, and go on from those of the same build.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Run nothing: write what --state has of this build into `docs/reliability.md`.
+    #[arg(long, requires = "state", conflicts_with = "full")]
+    publish: bool,
 }
 
 /// Executions of a full run, over all parsers.
 const FULL: u64 = 100_000_000;
+/// Counts of a full run, which is done in parts.
+type State = Ongoing<counts::All>;
+/// Where they are published.
+const PART: Part = Part {
+    name: "fuzzing",
+    command: "cargo xtask fuzz --state DIR --publish",
+};
+/// Targets that a full run fuzzes at once.
+const AT_ONCE: usize = 2;
 /// How long a full run stays with one target.
 const ROUND: Duration = Duration::from_secs(20);
 /// A parser that needs longer for an input hangs.
@@ -65,15 +86,27 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         time: Duration::from_secs(args.seconds),
         patience: PATIENCE,
     };
-    let (tallies, wanted) = if args.full {
-        (run_fully(&engine, &targets)?, FULL)
+    let mut state = State::open(args.state.as_deref(), &[engine.program()])?;
+    if args.publish {
+        PART.write(&counts::published(&state, FULL))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let tallies = if args.full {
+        let limit = args
+            .minutes
+            .map(|minutes| Duration::from_secs(60 * minutes));
+        run_fully(&engine, &targets, limit, &mut state)?
     } else {
-        (run(&engine, &targets, bounds)?, 0)
+        run(&engine, &targets, bounds)?
     };
     println!("{}", report::table(&tallies));
     let faults = report::faults(&tallies);
     faults.iter().for_each(|fault| println!("{fault}"));
-    println!("{}", report::summary(&tallies, wanted));
+    println!("{}", report::summary(&tallies));
+    if args.full {
+        let done = counts::executions(state.counts());
+        println!("fuzz: {done} executions of {FULL} wanted");
+    }
     Ok(ExitCode::from(u8::from(!faults.is_empty())))
 }
 
@@ -126,30 +159,66 @@ fn run(engine: &Engine, targets: &[Target], bounds: Bounds) -> Result<Vec<Tally>
     Ok(tallies)
 }
 
-/// Runs the controls once, then the parsers round after round.
-fn run_fully(engine: &Engine, targets: &[Target]) -> Result<Vec<Tally>> {
+/// Runs the controls once, then the parsers round after round, some at once; a parser
+/// with a fault is left out from then on. Returns what this run came to.
+fn run_fully(
+    engine: &Engine,
+    targets: &[Target],
+    limit: Option<Duration>,
+    state: &mut State,
+) -> Result<Vec<Tally>> {
     let bounds = Bounds {
         executions: FULL,
         time: ROUND,
         patience: PATIENCE,
     };
     let started = Instant::now();
-    let mut tallies = run(engine, targets, bounds)?;
-    loop {
-        let done = report::executions(&tallies);
-        let sound = |tally: &Tally| tally.found == Found::Nothing && !tally.target.control;
-        if done >= FULL || !tallies.iter().any(sound) {
-            return Ok(tallies);
+    let is_over = |state: &State| {
+        counts::executions(state.counts()) >= FULL
+            || limit.is_some_and(|limit| started.elapsed() >= limit)
+    };
+    let (controls, parsers): (Vec<_>, Vec<_>) =
+        targets.iter().cloned().partition(|target| target.control);
+    let mut tallies = run(engine, &controls, bounds)?;
+    let mut sound = parsers;
+    while !sound.is_empty() && !is_over(state) {
+        for several in sound.clone().chunks(AT_ONCE) {
+            for tally in run_at_once(engine, several, bounds)? {
+                state.change(|all| counts::add(all, &tally))?;
+                if tally.found != Found::Nothing {
+                    sound.retain(|target| *target != tally.target);
+                }
+                match tallies
+                    .iter_mut()
+                    .find(|known| known.target == tally.target)
+                {
+                    Some(known) => known.add(tally),
+                    None => tallies.push(tally),
+                }
+            }
+            if is_over(state) {
+                break;
+            }
         }
+        let done = counts::executions(state.counts());
         let minutes = started.elapsed().as_secs() / 60;
-        println!("fuzz: {done} of {FULL} executions after {minutes} min");
-        for tally in tallies.iter_mut().filter(|tally| sound(tally)) {
-            let progress = progress(&tally.target, FULL);
-            let more = engine.run(&tally.target, bounds, |done| progress.set_position(done))?;
-            progress.finish_and_clear();
-            tally.add(more);
-        }
+        println!("fuzz: {done} of {FULL} executions, {minutes} min in this run");
     }
+    Ok(tallies)
+}
+
+/// Runs a few targets at the same time.
+fn run_at_once(engine: &Engine, targets: &[Target], bounds: Bounds) -> Result<Vec<Tally>> {
+    thread::scope(|scope| {
+        let runs: Vec<_> = targets
+            .iter()
+            .map(|target| scope.spawn(move || engine.run(target, bounds, |_| ())))
+            .collect();
+        let ended = runs.into_iter().map(|run| run.join());
+        ended
+            .map(|run| run.map_err(|_| anyhow!("a run has panicked"))?)
+            .collect()
+    })
 }
 
 fn bounds_of(target: &Target, bounds: Bounds) -> Bounds {
@@ -169,4 +238,14 @@ fn progress(target: &Target, executions: u64) -> ProgressBar {
     let progress = ProgressBar::new(executions).with_message(target.name.clone());
     progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     progress
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_place_for_the_counts() {
+        assert!(PART.exists());
+    }
 }

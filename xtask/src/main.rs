@@ -18,6 +18,7 @@ mod judge;
 mod layering;
 mod machine;
 mod make;
+mod ongoing;
 mod options;
 mod outcome;
 mod page;

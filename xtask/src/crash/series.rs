@@ -68,7 +68,7 @@ pub(crate) struct Series {
 }
 
 /// Cycles between two settlements, where everything has to be free again.
-const CYCLES_PER_LEDGER: u32 = 100;
+const CYCLES_PER_LEDGER: u32 = 25;
 
 impl Kind {
     /// What the platform promises that this kind is like.

@@ -8,7 +8,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -119,6 +119,11 @@ impl Engine {
         ensure!(status.success(), "{line}: {status}");
         let program = workspace::target().join(TARGET).join("fuzz").join(PACKAGE);
         Ok(Self { program })
+    }
+
+    /// The program that runs every target.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Returns the targets.

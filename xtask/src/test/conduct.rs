@@ -146,7 +146,7 @@ fn make(path: &Path, content: Content) -> Result<()> {
                 file.write_all(&chunk)?;
             }
         }
-        Content::Specimen(name) => specimen::lay(name, &file)?,
+        Content::Specimen(name, place) => specimen::lay(name, place, &file)?,
     }
     Ok(())
 }

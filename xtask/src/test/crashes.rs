@@ -88,6 +88,7 @@ const SEED: u64 = 1;
 pub(super) fn run() -> Result<()> {
     let failures = workspace::output().join("test/crashes");
     let artifacts = crash::build(None)?;
+    let mut settled = 0;
     for slice in SLICES {
         let series = Series {
             kind: slice.kind,
@@ -111,7 +112,12 @@ pub(super) fn run() -> Result<()> {
         }
         slice.hits.check(&name, &outcome.tally)?;
         check_evictions(slice.kind, &outcome.tally)?;
+        settled += outcome.tally.settled;
     }
+    ensure!(
+        settled > 0,
+        "no series was settled: nobody saw every frame free"
+    );
     CONTROLS.iter().try_for_each(control)
 }
 

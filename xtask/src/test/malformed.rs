@@ -53,7 +53,7 @@ macro_rules! madts {
     };
 }
 
-static NFITS: [Trial; 25] = nfits! {
+static NFITS: [Trial; 26] = nfits! {
     "nfit-well-formed" WellFormed: PersistentZones(1), FileChanged, Created;
     "nfit-length-zero" LengthZero: Says("has 0 bytes, at least 56 needed"), FileUnchanged;
     "nfit-overrun" Overrun: Refused("its table NFIT is doubtful"), FileUnchanged;
@@ -62,6 +62,7 @@ static NFITS: [Trial; 25] = nfits! {
         FileUnchanged;
     "nfit-over-dram" OverDram: Refused("the memory map has something else"), FileUnchanged;
     "nfit-misaligned" Misaligned: Refused("not whole frames"), FileUnchanged;
+    "nfit-overlap" Overlap: Refused("it overlaps NFIT range 2"), FileUnchanged;
     "nfit-repeated-index" RepeatedIndex: Refused("repeats index 1"), FileUnchanged;
     "nfit-no-device" NoDevice: Refused("no memory device"), FileUnchanged;
     "nfit-cut-header" CutHeader: Says("its length is 36 bytes, at least 40 needed"), FileUnchanged;

@@ -23,6 +23,8 @@ pub(super) enum Nfit {
     OverDram,
     /// The range begins in the middle of a frame.
     Misaligned,
+    /// A second range lies over the end of the first one.
+    Overlap,
     /// Two ranges have one index.
     RepeatedIndex,
     /// No device is behind the range.
@@ -136,6 +138,9 @@ impl Nfit {
             Self::RangeTooShort => {
                 range.truncate(40);
                 range[2] = 40;
+            }
+            Self::Overlap => {
+                range.extend(self::range(2, PERSISTENT, start + len / 2, len, WRITE_BACK))
             }
             Self::RepeatedIndex => range.extend_from_within(..),
             _ => {}

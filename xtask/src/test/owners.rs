@@ -3,7 +3,7 @@
 //! A foreign file is the same afterwards, byte for byte, and is named; the control
 //! is that the same file does change once its token and its marks are said.
 
-use super::trial::{Claim, Content, Damage, Ends, Step, Trial};
+use super::trial::{Claim, Content, Damage, Ends, Place, Step, Trial};
 use Claim::{
     Crashes, Created, FileChanged, FileUnchanged, HostJudged, Marked, Recovered, Says,
     StartUnchanged,
@@ -28,10 +28,10 @@ const fn step(damage: Damage, line: &'static str, ends: Ends, claims: &'static [
 
 /// A look at a specimen.
 macro_rules! looks {
-    ($($name:literal $specimen:literal: $($mark:literal),+;)+) => {
+    ($($name:literal $specimen:literal $place:expr, $($mark:literal),+;)+) => {
         [$(Trial {
             name: $name,
-            file: Content::Specimen($specimen),
+            file: Content::Specimen($specimen, $place),
             table: None,
             steps: &[step(
                 Damage::None,
@@ -43,23 +43,34 @@ macro_rules! looks {
     };
 }
 
-/// One mark of each kind: partitions, an encrypted volume, an array from its end,
-/// persistent memory, swap space, file systems.
-static LOOKS: [Trial; 8] = looks! {
-    "mark-gpt" "gpt": "gpt", "mbr";
-    "mark-luks2" "luks2": "luks2";
-    "mark-zfs" "zfs": "zfs";
-    "mark-btt" "btt": "btt";
-    "mark-pmdk" "pmdk": "pmdk";
-    "mark-swap" "swap": "swap";
-    "mark-xfs" "xfs": "xfs";
-    "mark-ntfs" "ntfs": "ntfs";
+const START: Place = Place::At(0);
+const SECOND_FRAME: Place = Place::At(4 << 10);
+const SECOND_HUGE_FRAME: Place = Place::At(2 << 20);
+
+/// Marks of each kind, and of each place where a format may begin.
+static LOOKS: [Trial; 16] = looks! {
+    "mark-gpt" "gpt" START, "gpt", "mbr";
+    "mark-luks2" "luks2" START, "luks2";
+    "mark-zfs" "zfs" START, "zfs";
+    "mark-btt" "btt" START, "btt";
+    "mark-pmdk" "pmdk" START, "pmdk";
+    "mark-swap" "swap" START, "swap";
+    "mark-xfs" "xfs" START, "xfs";
+    "mark-ntfs" "ntfs" START, "ntfs";
+    "mark-lvm2-second-frame" "lvm2" SECOND_FRAME, "lvm2";
+    "mark-ext4-second-frame" "ext4" SECOND_FRAME, "ext4";
+    "mark-btrfs-second-huge-frame" "btrfs" SECOND_HUGE_FRAME, "btrfs";
+    "mark-luks1-second-huge-frame" "luks1" SECOND_HUGE_FRAME, "luks1";
+    "mark-xfs-second-huge-frame" "xfs" SECOND_HUGE_FRAME, "xfs";
+    "mark-md0-end" "md0" Place::End, "md0";
+    "mark-ddf-end" "ddf" Place::End, "ddf";
+    "mark-zfs-end" "zfs-tail" Place::End, "zfs";
 };
 
 static TOKENS: [Trial; 3] = [
     Trial {
         name: "token",
-        file: Content::Specimen("ext4"),
+        file: Content::Specimen("ext4", START),
         table: None,
         steps: &[
             step(
@@ -102,7 +113,7 @@ static TOKENS: [Trial; 3] = [
     },
     Trial {
         name: "devdax",
-        file: Content::Specimen("dax"),
+        file: Content::Specimen("dax", START),
         table: None,
         steps: &[
             step(Damage::None, LOOK, Ends::Verdict, &[FileUnchanged]),

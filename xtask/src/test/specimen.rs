@@ -6,13 +6,26 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace;
 
-/// Writes the rows of the specimen `name` to their places in `file`.
-pub(super) fn lay(name: &str, file: &File) -> Result<()> {
+use super::trial::Place;
+
+/// Writes the rows of the specimen `name`, which begins at `place`, into `file`.
+pub(super) fn lay(name: &str, place: Place, file: &File) -> Result<()> {
     let path = workspace::root().join(format!("kernel/libs/ownership/marks/{name}.mark"));
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let start = match place {
+        Place::At(start) => start,
+        Place::End => {
+            let size = text.lines().find_map(|line| line.strip_prefix("size 0x"));
+            let size = size.and_then(|size| u64::from_str_radix(size, 16).ok());
+            let size = size.with_context(|| format!("{name} has no size"))?;
+            let end = file.metadata()?.len();
+            let start = end.checked_sub(size);
+            start.with_context(|| format!("{name} has {size} bytes, the file {end}"))?
+        }
+    };
     for row in text.lines().filter(|line| line.starts_with("0x")) {
         let (offset, bytes) = parse(row).with_context(|| format!("not a row: {row}"))?;
-        file.write_all_at(&bytes, offset)?;
+        file.write_all_at(&bytes, start + offset)?;
     }
     Ok(())
 }
@@ -44,10 +57,24 @@ mod tests {
     #[test]
     fn what_is_laid_is_in_the_file() {
         let file = tempfile::tempfile().expect("a temporary file");
-        lay("ext4", &file).expect("a specimen");
-        let mut magic = [0; 2];
-        file.read_exact_at(&mut magic, 0x438).expect("long enough");
-        assert_eq!(magic, [0x53, 0xef]);
-        assert!(lay("nonsense", &file).is_err());
+        for start in [0, 0x20_0000] {
+            lay("ext4", Place::At(start), &file).expect("a specimen");
+            let mut magic = [0; 2];
+            let read = file.read_exact_at(&mut magic, start + 0x438);
+            read.expect("long enough");
+            assert_eq!(magic, [0x53, 0xef]);
+        }
+        assert!(lay("nonsense", Place::At(0), &file).is_err());
+    }
+
+    #[test]
+    fn a_specimen_at_the_end_ends_with_the_file() {
+        const LEN: u64 = 128 << 20;
+        let file = tempfile::tempfile().expect("a temporary file");
+        let is_too_short = lay("md0", Place::End, &file).is_err();
+        assert!(is_too_short);
+        file.set_len(LEN).expect("a sparse file");
+        lay("md0", Place::End, &file).expect("a specimen");
+        assert_eq!(file.metadata().expect("a file").len(), LEN);
     }
 }

@@ -55,7 +55,16 @@ pub(super) enum Content {
     Foreign,
     /// A foreign format: the specimen of this name in
     /// `kernel/libs/ownership/marks`.
-    Specimen(&'static str),
+    Specimen(&'static str, Place),
+}
+
+/// Where in a file a specimen begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At this offset.
+    At(u64),
+    /// So that it ends with the file.
+    End,
 }
 
 /// What is done to a persistent file before a run.
