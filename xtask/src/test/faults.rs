@@ -1,13 +1,14 @@
 //! Trials of a machine that breaks: a processor, memory, or the lack of it.
 
 use super::{
+    madt::Madt,
     table::{plain, step},
-    trial::{Claim, Ends, Trial},
+    trial::{Claim, Ends, Table, Trial},
 };
-use Claim::{Crashes, Created, Samples, Says};
+use Claim::{Crashes, Created, Processors, Samples, Says};
 
 /// The trials.
-pub(super) static TRIALS: [Trial; 5] = [
+pub(super) static TRIALS: [Trial; 6] = [
     // The last processor stops for good in the middle of a job, with the console
     // in its hands.
     plain(
@@ -59,6 +60,25 @@ pub(super) static TRIALS: [Trial; 5] = [
             &[Says("is skipped: it lacks memory: no frame is left")],
         )],
     ),
+    // A thousand are listed, and there is hardly any memory for what each one needs:
+    // what was to stand in for persistent memory is too small.
+    Trial {
+        table: Some(Table::Madt(Madt::Thousand)),
+        ..plain(
+            "dram-24-mib-1000-processors",
+            &[step(
+                "--quick --boot pvh --memory 24M --parts selftest --cycles 0 --pmem none \
+                 --firmware {table}",
+                Ends::Fail,
+                &[
+                    Processors(4),
+                    Says("128 of 1000 processors take part"),
+                    Says("selftest: dram0: "),
+                    Says("tables and one huge frame need 4198400; give it more"),
+                ],
+            )],
+        )
+    },
     plain(
         "dram-12-mib",
         &[step(

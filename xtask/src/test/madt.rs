@@ -34,6 +34,8 @@ pub(super) enum Madt {
     Phantom,
     /// A processor is listed that this machine has no way to address.
     OutOfReach,
+    /// A thousand processors are listed.
+    Thousand,
 }
 
 /// Bytes before the first entry.
@@ -89,6 +91,7 @@ impl Madt {
             Self::RepeatedProcessors => entries.extend_from_within(..),
             Self::Phantom => entries.push(local(77, true)),
             Self::OutOfReach => entries.push(local_x2(0x1_0000)),
+            Self::Thousand => entries.extend((0..996).map(|id| local_x2(0x1_0000 + id))),
             _ => {}
         }
         entries.concat()

@@ -83,7 +83,7 @@ static NFITS: [Trial; 26] = nfits! {
     "nfit-highest-capability" HighestCapability: Refused("beyond 31"), FileUnchanged;
 };
 
-static MADTS: [Trial; 13] = madts! {
+static MADTS: [Trial; 14] = madts! {
     "madt-well-formed" WellFormed 4 "4 processors enabled of 4 listed";
     "madt-not-there" NotThere 1 "APIC: not there; only the boot processor runs";
     "madt-repeated" Repeated 4 "there is another one; the first one is used";
@@ -96,6 +96,7 @@ static MADTS: [Trial; 13] = madts! {
     "madt-repeated-processors" RepeatedProcessors 4 "4 processors enabled of 4 listed";
     "madt-all-disabled" AllDisabled 1 "0 processors enabled of 4 listed";
     "madt-phantom" Phantom 4 "apic id 77 is skipped: it did not answer within 2 s";
+    "madt-thousand" Thousand 4 "128 of 1000 processors take part";
     "madt-out-of-reach" OutOfReach 4 "is skipped: it can't be reached without x2APIC";
 };
 
