@@ -182,6 +182,8 @@ fn run_fully(
     let mut tallies = run(engine, &controls, bounds)?;
     let mut sound = parsers;
     while !sound.is_empty() && !is_over(state) {
+        // A run that ends early leaves the next one to begin with the others.
+        sound.sort_by_key(|target| counts::seconds(state.counts(), &target.name));
         for several in sound.clone().chunks(AT_ONCE) {
             for tally in run_at_once(engine, several, bounds)? {
                 state.change(|all| counts::add(all, &tally))?;

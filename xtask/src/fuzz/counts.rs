@@ -36,6 +36,11 @@ pub(super) fn executions(all: &All) -> u64 {
     all.values().map(|counts| counts.executions).sum()
 }
 
+/// Returns how long a parser was run.
+pub(super) fn seconds(all: &All, name: &str) -> u64 {
+    all.get(name).map_or(0, |counts| counts.seconds)
+}
+
 /// Returns what is published.
 pub(super) fn published(ongoing: &Ongoing<All>, wanted: u64) -> String {
     let all = ongoing.counts();
@@ -80,5 +85,6 @@ mod tests {
         let counts = &all["example"];
         assert_eq!((counts.executions, counts.edges), (2000, 7));
         assert_eq!((counts.faults, executions(&all)), (1, 2000));
+        assert_eq!((seconds(&all, "example"), seconds(&all, "other")), (4, 0));
     }
 }
