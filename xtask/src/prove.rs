@@ -82,15 +82,17 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.mutants {
         return mutants::main();
     }
-    let output = try_all(&Program::shipped()?, &args.flags())?;
-    println!("{}", report::table(&output));
-    output.stories.iter().for_each(|line| println!("{line}"));
-    println!("{}", report::summary(&output));
     let path = match &args.json {
         Some(path) => path.clone(),
         None => workspace::output().join("prove/summary.json"),
     };
-    write(&path, &serde_json::to_string_pretty(&output)?)?;
+    // After each scenario: a run that is cut short has figures too.
+    let save = |output: &Output| write(&path, &serde_json::to_string_pretty(output)?);
+    let output = try_all(&Program::shipped()?, &args.flags(), &save)?;
+    println!("{}", report::table(&output));
+    output.stories.iter().for_each(|line| println!("{line}"));
+    println!("{}", report::summary(&output));
+    save(&output)?;
     Ok(ExitCode::from(u8::from(!output.faults().is_empty())))
 }
 
@@ -100,7 +102,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 ///
 /// Returns an error where something is violated, or a control is missed.
 pub(crate) fn slice() -> Result<()> {
-    let output = try_all(&Program::shipped()?, &[])?;
+    let output = try_all(&Program::shipped()?, &[], &|_| Ok(()))?;
     let faults = output.faults();
     let story = output.stories.join("\n");
     ensure!(faults.is_empty(), "{}\n{story}", faults.join("\n"));
@@ -146,8 +148,13 @@ impl Program {
     }
 }
 
-/// Runs the program and collects what it says.
-fn try_all(program: &Program, flags: &[String]) -> Result<Output> {
+/// Runs the program and collects what it says; hands that to `save` whenever a scenario
+/// has come to its end.
+fn try_all(
+    program: &Program,
+    flags: &[String],
+    save: &dyn Fn(&Output) -> Result<()>,
+) -> Result<Output> {
     let mut child = Command::new(&program.0)
         .args(flags)
         .stdout(Stdio::piped())
@@ -157,9 +164,13 @@ fn try_all(program: &Program, flags: &[String]) -> Result<Output> {
     let mut bars = Bars::default();
     let mut output = Output::default();
     for line in lines.into_iter().flat_map(BufReader::lines) {
+        let known = output.rows.len();
         match output.read(&line?) {
             Some(progress) => bars.show(&progress),
             None => bars.finish(&output),
+        }
+        if output.rows.len() > known {
+            save(&output)?;
         }
     }
     let status = child.wait().context("cannot wait for perennial-prove")?;

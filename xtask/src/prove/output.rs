@@ -33,6 +33,8 @@ pub(super) struct Row {
     pub(super) scenario: String,
     pub(super) schedules: u64,
     pub(super) complete: bool,
+    /// Whether the power fails.
+    pub(super) crashes: bool,
     pub(super) steps: u64,
     pub(super) operations: u64,
     pub(super) points: u64,
@@ -40,6 +42,10 @@ pub(super) struct Row {
     pub(super) images: u64,
     pub(super) distinct: u64,
     pub(super) nested: [u64; 3],
+    /// Recoveries by several processors at once.
+    pub(super) shared: u64,
+    /// Images recovered again without the bits behind the last frame.
+    pub(super) tails: u64,
     pub(super) violations: u64,
     pub(super) seconds: f64,
 }
@@ -134,7 +140,7 @@ impl Output {
             if row.violations > 0 {
                 faults.push(format!("{}: {} violations", row.scenario, row.violations));
             }
-            if row.schedules == 0 {
+            if row.schedules == 0 || row.crashes && row.images == 0 {
                 faults.push(format!("{}: nothing was tried", row.scenario));
             }
         }
@@ -164,6 +170,7 @@ fn row(fields: &Fields<'_>) -> Row {
         scenario: fields.text("scenario"),
         schedules: fields.number("schedules"),
         complete: fields.is("complete"),
+        crashes: fields.is("crashes"),
         steps: fields.number("steps"),
         operations: fields.number("operations"),
         points: fields.number("points"),
@@ -171,6 +178,8 @@ fn row(fields: &Fields<'_>) -> Row {
         images: fields.number("images"),
         distinct: fields.number("distinct"),
         nested: ["nested1", "nested2", "nested3"].map(|key| fields.number(key)),
+        shared: fields.number("shared"),
+        tails: fields.number("tails"),
         violations: fields.number("violations"),
         seconds: fields.text("seconds").parse().unwrap_or(0.0),
     }
@@ -208,6 +217,15 @@ mod tests {
         assert_eq!(output.stories.len(), 2);
         let progress = Output::default().read("@progress scenario=b done=3 of=1000");
         assert_eq!(progress.map(|progress| progress.done), Some(3));
+    }
+
+    #[test]
+    fn a_scenario_with_crashes_and_no_image_is_a_fault() {
+        let mut output = output();
+        (output.rows[0].violations, output.ended) = (0, Some(0));
+        assert_eq!(output.faults(), Vec::<String>::new());
+        (output.rows[0].crashes, output.rows[0].images) = (true, 0);
+        assert_eq!(output.faults().len(), 1);
     }
 
     #[test]

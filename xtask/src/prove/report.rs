@@ -49,7 +49,8 @@ pub(super) fn summary(output: &Output) -> String {
     let mut text = format!(
         "{} schedules of {} operations; {} crash points (of {} some images only), {} images \
          recovered and judged;\n{}, {} and {} after failures during recovery, one, two and \
-         three deep; {} violations;\n{found} of {} controls with a mistake were found",
+         three deep, {} recoveries by two processors at once, {} without the tail; \
+         {} violations;\n{found} of {} controls with a mistake were found",
         sum(|row| row.schedules),
         sum(|row| row.operations),
         sum(|row| row.points),
@@ -58,6 +59,8 @@ pub(super) fn summary(output: &Output) -> String {
         depth(0),
         depth(1),
         depth(2),
+        sum(|row| row.shared),
+        sum(|row| row.tails),
         sum(|row| row.violations),
         broken.count()
     );

@@ -102,7 +102,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Recovering<'m, P, WO
     ///
     /// The parts are about equally large; some are empty if there are more than
     /// trees, and so is a part whose number is too large. They may be recovered in
-    /// any order, by several processors at once, and more than once.
+    /// any order, by several processors at once, and more than once: then a repair
+    /// that two of them make at the same moment is counted twice.
     pub fn part(&self, part: usize, parts: usize) -> Recovery {
         let zone = &self.zone;
         let trees = zone.trees.len();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::crash::Limits;
 use crate::explore::Budget;
 use crate::scenario::Scenario;
-use crate::table::SCENARIOS;
+use crate::table::scenarios;
 
 /// What to do.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl Arguments {
         let limits = Limits {
             images: 24,
             cuts: 6,
-            nested: 64,
+            nested: 8,
+            again: 512,
         };
         let budget = Budget {
             full: false,
@@ -56,6 +57,8 @@ impl Arguments {
                 "--full" => {
                     arguments.budget.full = true;
                     arguments.budget.time = Duration::from_secs(SECONDS[1]);
+                    arguments.budget.limits.images = 64;
+                    arguments.budget.limits.cuts = 10;
                 }
                 "--until-killed" => arguments.until_killed = true,
                 "--mutant" => arguments.mutant = Some(value()?),
@@ -73,7 +76,7 @@ impl Arguments {
             }
         }
         if arguments.scenarios().is_empty() {
-            let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            let names: Vec<_> = scenarios().map(|scenario| scenario.name).collect();
             return Err(format!("there are the scenarios {}", names.join(", ")));
         }
         Ok(arguments)
@@ -81,15 +84,14 @@ impl Arguments {
 
     /// Returns the scenarios to try: one, or those whose names begin like that.
     pub(crate) fn scenarios(&self) -> Vec<&'static Scenario> {
-        let all = SCENARIOS.iter();
-        match &self.only {
-            None => all.collect(),
-            Some(name) => match all.clone().find(|scenario| scenario.name == name) {
-                Some(scenario) => vec![scenario],
-                None => all
-                    .filter(|scenario| scenario.name.starts_with(&**name))
-                    .collect(),
-            },
+        let Some(name) = &self.only else {
+            return scenarios().collect();
+        };
+        match scenarios().find(|scenario| scenario.name == name) {
+            Some(scenario) => vec![scenario],
+            None => scenarios()
+                .filter(|scenario| scenario.name.starts_with(&**name))
+                .collect(),
         }
     }
 }

@@ -15,18 +15,19 @@ use std::marker::PhantomData;
 use llfree::Zone;
 use persist::Persist;
 
-use crate::chance::Walk;
-use crate::engine::{self, Ending, Trail};
 use crate::fiber::Stacks;
 use crate::image::{self, Remains};
 use crate::judge::judge;
 use crate::ledger::{Expected, Ledger};
-use crate::machine::{self, Machine, Touched, Watched};
+use crate::machine::Machine;
 use crate::random::Random;
+use crate::recovery::{self, HELPERS, Share};
 use crate::tables::Tables;
 
 /// How deep power failures are nested.
 pub(crate) const DEPTH: usize = 3;
+/// One of so many images is recovered without its tail too.
+const TAILS: u64 = 8;
 /// The most distinct images that are told apart.
 const MOST_DISTINCT: usize = 1 << 21;
 
@@ -43,6 +44,10 @@ pub(crate) struct Counts {
     pub(crate) distinct: u64,
     /// Images of failures during recovery, by depth.
     pub(crate) nested: [u64; DEPTH],
+    /// Recoveries by several processors at once.
+    pub(crate) shared: u64,
+    /// Images that were recovered a second time with the bits behind the last frame lost.
+    pub(crate) tails: u64,
 }
 
 /// How much is tried.
@@ -52,8 +57,10 @@ pub(crate) struct Limits {
     pub(crate) images: usize,
     /// Ways to cut the buffers off.
     pub(crate) cuts: usize,
-    /// One of so many images is recovered with failures in between.
-    pub(crate) nested: usize,
+    /// One of so many distinct images is recovered with failures in between.
+    pub(crate) nested: u64,
+    /// And one of so many that have been seen before: a multiple of that.
+    pub(crate) again: u64,
 }
 
 /// Recovers images.
@@ -78,7 +85,7 @@ impl<P: Persist + Default, const WORDS: usize, const TREE: usize> Crashes<P, WOR
             cpus,
             limits,
             tables: Tables::new(layout),
-            stacks: Stacks::new(1),
+            stacks: Stacks::new(HELPERS),
             counts: Counts::default(),
             seen: HashSet::new(),
             random: Random::new(0),
@@ -120,10 +127,37 @@ impl<P: Persist + Default, const WORDS: usize, const TREE: usize> Crashes<P, WOR
         let new = few && self.seen.insert(number);
         self.counts.distinct += u64::from(new);
         // By the image and not by chance, so that a replay does the same.
-        if number.is_multiple_of(self.limits.nested as u64) {
+        if new && number.is_multiple_of(TAILS) {
+            self.without_tail(image, expected, signature)?;
+        }
+        let Limits { nested, again, .. } = self.limits;
+        if number.is_multiple_of(if new { nested } else { again }) {
             self.interrupted(image, expected, signature, 0)?;
         }
         Ok(())
+    }
+
+    /// Recovers an image in which the bits behind the last frame are clear: damage, but
+    /// the number of frames says all that they could.
+    fn without_tail(
+        &mut self,
+        image: &[u64],
+        expected: &Expected,
+        signature: u64,
+    ) -> Result<(), String> {
+        if self.frames.is_multiple_of(64 * WORDS) {
+            return Ok(());
+        }
+        let mut image = image.to_vec();
+        let (last, end) = (self.frames / 64, self.frames.div_ceil(64 * WORDS) * WORDS);
+        image[last] &= (1 << (self.frames % 64)) - 1;
+        image[last + 1..end].fill(0);
+        self.counts.tails += 1;
+        match self.judged(&image, expected) {
+            Ok(same) if same == signature => Ok(()),
+            Ok(_) => Err("without the tail, recovery found something else".to_owned()),
+            Err(fault) => Err(format!("without the tail, {fault}")),
+        }
     }
 
     /// Recovers an image and judges the zone.
@@ -145,7 +179,7 @@ impl<P: Persist + Default, const WORDS: usize, const TREE: usize> Crashes<P, WOR
         signature: u64,
         depth: usize,
     ) -> Result<(), String> {
-        let mut left = self.failures(image)?;
+        let mut left = self.failures(image, expected, signature)?;
         self.counts.nested[depth] += left.len() as u64;
         for image in &left {
             let again = self
@@ -166,50 +200,36 @@ impl<P: Persist + Default, const WORDS: usize, const TREE: usize> Crashes<P, WOR
         Ok(())
     }
 
-    /// Recovers an image on the modelled machine and returns an image of each moment
-    /// at which the power could have failed.
-    fn failures(&mut self, image: &[u64]) -> Result<Vec<Vec<u64>>, String> {
-        self.tables.set_lower(image);
-        let mut machine = Machine::new(self.tables.ranges(), Touched::default(), 1);
-        machine.start_with(image.to_vec());
-        let outer = machine::install(Some(machine));
+    /// Recovers an image on the modelled machine, where that must come to the same, and
+    /// returns an image of each moment at which the power could have failed.
+    fn failures(
+        &mut self,
+        image: &[u64],
+        expected: &Expected,
+        signature: u64,
+    ) -> Result<Vec<Vec<u64>>, String> {
         let mut left = Vec::new();
         let mut random = self.random;
-        let mut walk = Walk::new(random.next());
-        let (frames, cpus) = (self.frames, self.cpus);
+        let share = [Share::Alone, Share::Parts, Share::Twice][random.below(3)];
         let Self { tables, stacks, .. } = self;
-        let mut memory = Some(tables.memory());
-        let body = move || {
-            if let Some(memory) = memory.take() {
-                type Under<'m, P, const WORDS: usize, const TREE: usize> =
-                    Zone<'m, Watched<P>, WORDS, TREE>;
-                let zone =
-                    Under::<'_, P, WORDS, TREE>::recover(frames, cpus, memory, Watched::default());
-                drop(zone);
-            }
-        };
-        let ending = engine::run(
+        let (zone, mut found) = recovery::recover::<P, WORDS, TREE>(
+            (self.frames, self.cpus),
+            share,
+            (tables, image),
             stacks,
-            vec![Box::new(body)],
-            &mut walk,
-            &mut Trail::default(),
-            &mut || {
-                machine::with(|machine| {
-                    if std::mem::take(&mut machine.changed) {
-                        let prefix = image::prefixes(machine, 2, &mut random);
-                        let prefix = &prefix[random.below(prefix.len())];
-                        let remains = Remains::new(machine, prefix, !P::DOMAIN.needs_flush());
-                        left.push(remains.any_image(&mut random));
-                    }
-                });
-                Ok(())
-            },
-        );
-        machine::install(outer);
+            &mut random,
+            &mut |image| left.push(image),
+        )?;
         self.random = random;
-        match ending {
-            Ending::Done => Ok(left),
-            other => Err(format!("recovery under watch: {other:?}")),
+        self.counts.shared += u64::from(share != Share::Alone);
+        if share == Share::Twice {
+            // Both may have counted the same repairs.
+            found.split_in_flight = found.split_in_flight.div_ceil(2);
+        }
+        match judge(&zone, found, expected) {
+            Ok(same) if same == signature => Ok(left),
+            Ok(_) => Err(format!("recovery, {share:?}, found something else")),
+            Err(fault) => Err(format!("after recovery, {share:?}, {fault}")),
         }
     }
 }

@@ -79,6 +79,7 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
             Choose::ByChance => self.by_chance(),
             Choose::All => self.all(),
         }
+        self.row.power_fails = self.trial.crashes.is_some();
         if let Some(crashes) = &self.trial.crashes {
             self.row.crashes = crashes.counts;
         }

@@ -3,14 +3,18 @@
 //! * What was acknowledged as taken is allocated, and can be returned.
 //! * What was acknowledged as returned is free: nothing is allocated without an
 //!   owner but blocks in flight, and frames that are listed as uncertain.
+//! * A huge frame that was taken offline is, unless it is on its way back.
 //! * An operation in flight has happened or not; only blocks of several words, and
 //!   less than a huge frame, may have changed hands in part.
+//! * A huge frame that was taken offline is so, unless it is on its way back; others
+//!   are not, but for one each that is being taken.
 //! * All that the tables say twice agrees.
 
 use llfree::{Fate, Recovery, Zone};
-use persist::Persist;
+use persist::{Mode, Persist};
 
 use crate::ledger::{Block, Expected};
+use crate::trial;
 
 /// The largest order that is a run in one word.
 const WORD_ORDER: u8 = 6;
@@ -28,6 +32,8 @@ enum Frame {
     Owned,
     /// Part of a block that was being returned.
     Returning,
+    /// Part of a huge frame that is out of service.
+    Offline,
 }
 
 /// Judges a recovered zone. Returns a number that stands for what is allocated and
@@ -37,7 +43,9 @@ pub(crate) fn judge<P: Persist, const WORDS: usize, const TREE: usize>(
     found: Recovery,
     expected: &Expected,
 ) -> Result<u64, String> {
-    if found.unreadable + found.unlisted > 0 || found.split_in_flight > zone.cpus() {
+    // Whole huge frames with bits: splits, or frees that waited for a sync.
+    let too_many = P::MODE == Mode::Strict && found.split_in_flight > zone.cpus();
+    if found.unreadable + found.unlisted > 0 || too_many {
         return Err(format!("recovery found damage: {found:?}"));
     }
     zone.validate()
@@ -47,6 +55,9 @@ pub(crate) fn judge<P: Persist, const WORDS: usize, const TREE: usize>(
     if zone.stats().free != zone.frames() - taken {
         return Err("the number of free frames is wrong".to_owned());
     }
+    if found.offline != count(&frames, Frame::Offline) {
+        return Err("the number of frames that are offline is wrong".to_owned());
+    }
     let uncertain = count(&frames, Frame::Uncertain);
     if uncertain > 64 * ROWS * zone.cpus() {
         return Err(format!("{uncertain} frames are uncertain"));
@@ -54,6 +65,7 @@ pub(crate) fn judge<P: Persist, const WORDS: usize, const TREE: usize>(
     let signature = signature(&frames);
     let huge = zone_huge_order::<P, WORDS, TREE>();
     explain(&mut frames, expected, huge)?;
+    explain_offline(&frames, expected, huge)?;
     let leaked = count(&frames, Frame::Taken);
     let returning = count(&frames, Frame::Returning);
     // What is uncertain, or being returned, may be part of a block being taken.
@@ -81,6 +93,9 @@ fn survey<P: Persist, const WORDS: usize, const TREE: usize>(
     for (first, order) in zone.allocated() {
         frames[first.0..][..order.frames()].fill(Frame::Taken);
     }
+    for huge in trial::offline(zone) {
+        frames[huge].fill(Frame::Offline);
+    }
     for frame in zone.uncertain() {
         match &mut frames[frame.0] {
             Frame::Free => return Err(format!("{frame} is uncertain, and free")),
@@ -94,7 +109,7 @@ fn survey<P: Persist, const WORDS: usize, const TREE: usize>(
 fn explain(frames: &mut [Frame], expected: &Expected, huge: u8) -> Result<(), String> {
     for block in &expected.owned {
         for frame in block.frames() {
-            if frames[frame] == Frame::Free {
+            if matches!(frames[frame], Frame::Free | Frame::Offline) {
                 return Err(format!("frame {frame:#x} of {block:?} was lost"));
             }
             frames[frame] = Frame::Owned;
@@ -118,6 +133,23 @@ fn explain(frames: &mut [Frame], expected: &Expected, huge: u8) -> Result<(), St
                 *frame = Frame::Returning;
             }
         }
+    }
+    Ok(())
+}
+
+/// Holds what is offline against what has to be, and what may be.
+fn explain_offline(frames: &[Frame], expected: &Expected, huge: u8) -> Result<(), String> {
+    let is_offline = |block: &&Block| frames[block.first] == Frame::Offline;
+    if let Some(block) = expected.offline.iter().find(|block| !is_offline(block)) {
+        return Err(format!("{block:?} is not offline any more"));
+    }
+    let explained = expected.offline.len() + expected.coming.iter().filter(is_offline).count();
+    let found = count(frames, Frame::Offline) >> huge;
+    let going = expected.going;
+    if found > explained + going {
+        return Err(format!(
+            "{found} huge frames are offline: {explained} were, {going} may be"
+        ));
     }
     Ok(())
 }
@@ -154,6 +186,10 @@ fn return_all<P: Persist, const WORDS: usize, const TREE: usize>(
             .map_err(|error| format!("{first:#x} of order {order} can't be returned: {error}"))?;
     }
     local.drain();
+    for huge in trial::offline(zone).collect::<Vec<_>>() {
+        (zone.online_huge(huge.start >> zone_huge_order::<P, WORDS, TREE>()))
+            .map_err(|error| error.to_string())?;
+    }
     for frame in zone.uncertain().collect::<Vec<_>>() {
         (zone.resolve(frame, Fate::Free)).map_err(|error| error.to_string())?;
     }

@@ -67,6 +67,14 @@ pub(crate) enum Record {
     Put { from: Block, part: Block },
     /// Makes durable what was returned before.
     Sync,
+    /// Takes blocks that are free again unless they are published.
+    Reserve,
+    /// Takes a huge frame out of service: which, if any, is known at the end.
+    Offline { got: Option<Block> },
+    /// Puts a huge frame back into service.
+    Online { block: Block },
+    /// Takes some huge frame out of service for a moment.
+    Lend,
 }
 
 /// The books of all threads.
@@ -78,6 +86,8 @@ pub(crate) struct Ledger {
     settled: Settled,
     /// What each thread may return.
     pub(crate) mine: Vec<Vec<Block>>,
+    /// Huge frames that each thread has taken offline.
+    pub(crate) offline: Vec<Vec<Block>>,
     /// Operations that are in flight, for each thread in order.
     open: Vec<VecDeque<Record>>,
     closed: Vec<usize>,
@@ -96,6 +106,8 @@ struct Settled {
     late: bool,
     /// What each thread has returned since its last sync, if so.
     unsynced: Vec<Vec<Block>>,
+    /// Huge frames that are out of service.
+    offline: Vec<Block>,
 }
 
 /// What must be true after a crash.
@@ -109,6 +121,12 @@ pub(crate) struct Expected {
     pub(crate) unsynced: Vec<Block>,
     /// Orders of blocks that are being taken.
     pub(crate) taking: Vec<u8>,
+    /// Huge frames that must be offline.
+    pub(crate) offline: Vec<Block>,
+    /// Huge frames on their way back: offline or not.
+    pub(crate) coming: Vec<Block>,
+    /// How many other huge frames may be offline.
+    pub(crate) going: usize,
 }
 
 impl Ledger {
@@ -119,11 +137,13 @@ impl Ledger {
             owned: Vec::new(),
             late,
             unsynced: vec![Vec::new(); threads],
+            offline: Vec::new(),
         };
         Self {
             owners: vec![0; frames],
             settled,
             mine: vec![Vec::new(); threads],
+            offline: vec![Vec::new(); threads],
             open: vec![VecDeque::new(); threads],
             closed: vec![0; threads],
             begun: 0,
@@ -133,24 +153,44 @@ impl Ledger {
 
     /// Notes that a thread begins an operation.
     pub(crate) fn begin(&mut self, thread: usize, record: Record) {
-        if let Record::Put { from, part } = record {
-            for owners in &mut self.owners[part.frames()] {
-                *owners -= 1;
+        match record {
+            Record::Put { from, part } => {
+                self.take_back(part);
+                let rest = from.without(part);
+                self.mine[thread].extend(rest);
             }
-            let rest = from.without(part);
-            self.mine[thread].extend(rest);
+            Record::Online { block } => {
+                self.take_back(block);
+                self.offline[thread].retain(|&offline| offline != block);
+            }
+            _ => {}
         }
         self.begun += 1;
         self.open[thread].push_back(record);
     }
 
-    /// Notes that a thread's last operation has returned, perhaps with a block.
-    pub(crate) fn end(&mut self, thread: usize, block: Option<Block>) {
-        let Some(block) = block else { return };
+    /// Notes that an operation of a thread, begun before so many later ones, has
+    /// returned a block.
+    pub(crate) fn end(&mut self, thread: usize, later: usize, block: Block) {
         self.hand_out(block);
-        self.mine[thread].push(block);
-        if let Some(Record::Get { got, .. }) = self.open[thread].back_mut() {
-            *got = Some(block);
+        let open = &mut self.open[thread];
+        let index = open.len().checked_sub(1 + later);
+        match index.and_then(|index| open.get_mut(index)) {
+            Some(Record::Get { got, .. }) => {
+                *got = Some(block);
+                self.mine[thread].push(block);
+            }
+            Some(Record::Offline { got }) => {
+                *got = Some(block);
+                self.offline[thread].push(block);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_back(&mut self, block: Block) {
+        for owners in &mut self.owners[block.frames()] {
+            *owners -= 1;
         }
     }
 
@@ -201,6 +241,7 @@ impl Ledger {
         let mut expected = Expected {
             owned: settled.owned,
             unsynced: settled.unsynced.into_iter().flatten().collect(),
+            offline: settled.offline,
             ..Expected::default()
         };
         for (open, &more) in self.open.iter().zip(more) {
@@ -220,7 +261,13 @@ impl Ledger {
                             expected.returning.push(part);
                         }
                     }
-                    Record::Sync => {}
+                    Record::Offline { .. } | Record::Lend => expected.going += 1,
+                    Record::Online { block } => {
+                        if remove(&mut expected.offline, block) {
+                            expected.coming.push(block);
+                        }
+                    }
+                    Record::Sync | Record::Reserve => {}
                 }
             }
         }
@@ -233,7 +280,7 @@ impl Ledger {
         let moves = |record: &Record| match *record {
             Record::Get { got, .. } => got.is_some_and(|got| got.overlaps(block)),
             Record::Put { part, .. } => part.overlaps(block),
-            Record::Sync => false,
+            _ => false,
         };
         self.settled.owned.contains(&block) && !self.open[owner].iter().any(moves)
     }
@@ -277,18 +324,28 @@ impl Settled {
                 }
             }
             Record::Sync => self.unsynced[thread].clear(),
+            Record::Offline { got } => self.offline.extend(got),
+            Record::Online { block } => {
+                remove(&mut self.offline, block);
+            }
+            Record::Reserve | Record::Lend => {}
         }
     }
 }
 
 /// Takes a part out of one of these blocks; returns whether it is there.
 fn replace(blocks: &mut Vec<Block>, from: Block, part: Block) -> bool {
-    let Some(at) = blocks.iter().position(|&block| block == from) else {
-        return false;
-    };
-    blocks.swap_remove(at);
-    blocks.extend(from.without(part));
-    true
+    let is_there = remove(blocks, from);
+    if is_there {
+        blocks.extend(from.without(part));
+    }
+    is_there
+}
+
+/// Removes one of these blocks; returns whether it is there.
+fn remove(blocks: &mut Vec<Block>, block: Block) -> bool {
+    let at = blocks.iter().position(|&other| other == block);
+    at.map(|at| blocks.swap_remove(at)).is_some()
 }
 
 #[cfg(test)]
@@ -314,7 +371,7 @@ mod tests {
         let mut ledger = Ledger::new(64, 1, false);
         let order = 3;
         ledger.begin(0, Record::Get { order, got: None });
-        ledger.end(0, Some(block(8, order)));
+        ledger.end(0, 0, block(8, order));
         let flight = ledger.expected(&[0]);
         assert_eq!((flight.owned, flight.taking), (vec![], vec![order]));
         assert_eq!(ledger.expected(&[1]).owned, [block(8, order)]);
@@ -335,13 +392,13 @@ mod tests {
             got: None,
         };
         ledger.begin(0, get);
-        ledger.end(0, Some(all));
+        ledger.end(0, 0, all);
         ledger.close(0, 1);
         // The other one returns it, and the first one gets it again.
         let put = |part| Record::Put { from: all, part };
         ledger.begin(1, put(all));
         ledger.begin(0, get);
-        ledger.end(0, Some(all));
+        ledger.end(0, 0, all);
         ledger.begin(0, put(half));
         let flight = ledger.expected(&[0, 0]);
         assert_eq!((flight.owned, flight.returning), (vec![], vec![all]));
@@ -349,13 +406,29 @@ mod tests {
         assert_eq!(ledger.expected(&[1, 0]).owned, [block(0, 3)]);
     }
 
+    #[test]
+    fn a_huge_frame_on_its_way_offline_or_back_may_be_either() {
+        let mut ledger = Ledger::new(256, 1, false);
+        ledger.begin(0, Record::Offline { got: None });
+        ledger.end(0, 0, block(128, 7));
+        let (going, gone) = (ledger.expected(&[0]), ledger.expected(&[1]));
+        assert_eq!((going.going, going.offline), (1, vec![]));
+        assert_eq!((gone.going, gone.offline), (0, vec![block(128, 7)]));
+        ledger.close(0, 1);
+        let block = block(128, 7);
+        ledger.begin(0, Record::Online { block });
+        let coming = ledger.expected(&[0]);
+        assert_eq!((coming.offline, coming.coming), (vec![], vec![block]));
+        assert_eq!(ledger.expected(&[1]).coming, []);
+    }
+
     /// Positive control.
     #[test]
     fn a_frame_with_two_owners_is_noticed() {
         let mut ledger = Ledger::new(64, 2, false);
-        ledger.end(0, Some(block(0, 2)));
+        ledger.end(0, 0, block(0, 2));
         assert_eq!(ledger.fault, None);
-        ledger.end(1, Some(block(3, 0)));
+        ledger.end(1, 0, block(3, 0));
         assert!(ledger.fault.is_some());
     }
 }

@@ -30,12 +30,15 @@ mod fiber;
 mod image;
 mod judge;
 mod ledger;
+mod lists;
 mod machine;
 mod medium;
 mod program;
 mod random;
+mod recovery;
 mod report;
 mod scenario;
+mod service;
 mod story;
 mod table;
 mod tables;
@@ -47,7 +50,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use arguments::Arguments;
-use explore::explore;
+use explore::{Budget, explore};
+
+/// Schedules of each scenario in a moment.
+const MOMENT: u64 = 200;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
@@ -70,8 +76,29 @@ fn main() -> ExitCode {
         control.print();
         missed |= control.found != control.broken;
     }
+    let failed = AtomicBool::new(false);
+    // Who only looks for one violation looks everywhere for a moment first.
+    if arguments.until_killed {
+        let most = Some(MOMENT);
+        try_all(
+            &arguments,
+            Budget {
+                most,
+                ..arguments.budget
+            },
+            &failed,
+        );
+    }
+    if !(arguments.until_killed && failed.load(Ordering::Relaxed)) {
+        try_all(&arguments, arguments.budget, &failed);
+    }
+    ExitCode::from(u8::from(missed || failed.into_inner()))
+}
+
+/// Tries the scenarios, several at a time.
+fn try_all(arguments: &Arguments, budget: Budget, failed: &AtomicBool) {
     let scenarios = arguments.scenarios();
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let next = AtomicUsize::new(0);
     let work = || {
         // Relaxed: the number is all that the workers tell each other.
         while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -79,7 +106,7 @@ fn main() -> ExitCode {
                 return;
             }
             println!("@progress scenario={} done=0 of=1000", scenario.name);
-            let row = explore(scenario, arguments.budget);
+            let row = explore(scenario, budget);
             if row.violations > 0 {
                 failed.store(true, Ordering::Relaxed);
             }
@@ -91,7 +118,6 @@ fn main() -> ExitCode {
             scope.spawn(work);
         }
     });
-    ExitCode::from(u8::from(missed || failed.into_inner()))
 }
 
 /// Has the allocator make a mistake from now on; false if it was built without any.

@@ -19,9 +19,42 @@ pub(crate) enum Op {
     PutOther(usize),
     /// Returns what the processor holds.
     Drain,
+    /// Takes so many blocks of this order in one call.
+    GetMany(u8, usize),
+    /// Returns up to so many of its blocks of one order in one call.
+    PutMany(usize),
+    /// Reserves so many blocks of this order, and publishes them or, if not, cancels.
+    Reserve(u8, usize, bool),
+    /// Has what it has returned be durable.
+    Sync,
+    /// Takes a block of this order, nudging those that hold what it lacks.
+    GetOrNudge(u8),
+    /// Gives back what it holds, if somebody has asked for that.
+    GiveBack,
+    /// Takes this huge frame offline.
+    Offline(usize),
+    /// Puts one online that it has taken offline.
+    Online(usize),
+    /// Has a host take the memory behind a free huge frame, from this one on, and
+    /// leaves it free.
+    Lend(usize),
     /// Before a run: gives the upper half of its last block to another thread, without
     /// a call.
     Share(usize),
+}
+
+impl Op {
+    /// The same call, on a block of its own that is drawn.
+    fn drawn(self, random: &mut Random) -> Self {
+        match self {
+            Self::Put(_) => Self::Put(random.below(64)),
+            Self::PutHalf(..) => Self::PutHalf(random.below(64), random.one_in(2)),
+            Self::PutFrame(_) => Self::PutFrame(random.below(64)),
+            Self::PutOther(_) => Self::PutOther(random.below(64)),
+            Self::Online(_) => Self::Online(random.below(64)),
+            other => other,
+        }
+    }
 }
 
 /// What threads do, by chance.
@@ -33,6 +66,8 @@ pub(crate) struct Mix {
     pub(crate) max_order: u8,
     /// The share of calls with single frames, of eight.
     pub(crate) small: usize,
+    /// Where there are any, every other call is one of these.
+    pub(crate) also: &'static [Op],
 }
 
 impl Mix {
@@ -45,6 +80,9 @@ impl Mix {
     }
 
     fn call(self, random: &mut Random) -> Op {
+        if !self.also.is_empty() && random.one_in(2) {
+            return self.also[random.below(self.also.len())].drawn(random);
+        }
         let which = random.below(64);
         match random.below(16) {
             0..=6 => Op::Get(self.order(random)),

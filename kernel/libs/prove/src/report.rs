@@ -35,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) complete: bool,
     pub(crate) steps: u64,
     pub(crate) operations: u64,
+    /// Whether the power fails at all.
+    pub(crate) power_fails: bool,
     pub(crate) crashes: Counts,
     pub(crate) violations: u64,
     pub(crate) seconds: f64,
@@ -65,6 +67,7 @@ impl Row {
             complete: false,
             steps: 0,
             operations: 0,
+            power_fails: false,
             crashes: Counts::default(),
             violations: 0,
             seconds: 0.0,
@@ -89,15 +92,19 @@ impl Row {
             images,
             distinct,
             nested,
+            shared,
+            tails,
         } = self.crashes;
         println!(
-            "@row scenario={} schedules={} cut_short={} complete={} steps={} operations={} \
+            "@row scenario={} schedules={} cut_short={} complete={} crashes={} steps={} \
+             operations={} \
              points={points} sampled={sampled} images={images} distinct={distinct} \
-             nested1={} nested2={} nested3={} violations={} seconds={:.1}",
+             nested1={} nested2={} nested3={} shared={shared} tails={tails} violations={} seconds={:.1}",
             self.scenario,
             self.schedules,
             self.cut_short,
             u8::from(self.complete),
+            u8::from(self.power_fails),
             self.steps,
             self.operations,
             nested[0],

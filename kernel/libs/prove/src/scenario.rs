@@ -62,6 +62,8 @@ pub(crate) struct Scenario {
     pub(crate) choose: Choose,
     /// Whether there is more than enough for all: then no `get` may fail.
     pub(crate) plenty: bool,
+    /// Whether a host may take memory.
+    pub(crate) lends: bool,
     /// Schedules in a slice, and in full.
     pub(crate) schedules: [u64; 2],
 }

@@ -23,10 +23,14 @@ impl Lines {
     }
 }
 
+/// Bytes behind the upper tables, for what a host has to know.
+const HOST_BYTES: usize = LINE_BYTES;
+
 /// Lower and upper tables.
 pub(crate) struct Tables {
     lower: Lines,
     upper: Lines,
+    upper_bytes: usize,
 }
 
 impl Tables {
@@ -34,16 +38,21 @@ impl Tables {
     pub(crate) fn new(layout: Layout) -> Self {
         Self {
             lower: Lines::new(layout.lower_bytes),
-            upper: Lines::new(layout.upper_bytes),
+            upper: Lines::new(layout.upper_bytes + HOST_BYTES),
+            upper_bytes: layout.upper_bytes,
         }
     }
 
     /// Lends the memory to a zone.
     pub(crate) fn memory(&mut self) -> Memory<'_> {
-        Memory {
-            lower: self.lower.get(),
-            upper: self.upper.get(),
-        }
+        self.with_host().0
+    }
+
+    /// The same, and memory for a host of it.
+    pub(crate) fn with_host(&mut self) -> (Memory<'_>, &mut [u8]) {
+        let lower = self.lower.get();
+        let (upper, host) = self.upper.get().split_at_mut(self.upper_bytes);
+        (Memory { lower, upper }, host)
     }
 
     /// Overwrites the lower tables.

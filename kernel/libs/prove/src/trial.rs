@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 
-use llfree::{DoubleFrees, Local, Zone};
+use llfree::{DoubleFrees, HugeState, Local, Zone};
 use persist::Persist;
 
 use crate::actor::Actor;
@@ -15,6 +16,7 @@ use crate::machine::{self, Machine, Touched, Watched};
 use crate::program::Op;
 use crate::random::Random;
 use crate::scenario::{Mode, Scenario, Work};
+use crate::service::Site;
 use crate::tables::Tables;
 
 /// What is used again in each run.
@@ -100,10 +102,12 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
         let (frames, threads) = (scenario.frames, scenario.threads());
         let touched = std::mem::take(&mut self.touched);
         machine::install(Some(Machine::new(tables.ranges(), touched, threads)));
-        let created = Zone::create(frames, threads, tables.memory(), Watched::<P>::default());
+        let (memory, host) = tables.with_host();
+        let created = Zone::create(frames, threads, memory, Watched::<P>::default());
         let zone: Zone<'_, Watched<P>, WORDS, TREE> = created
             .expect("the memory is as large as asked for")
             .with_claims(scenario.claims);
+        let site = Site::new(&zone, scenario.lends.then_some(host));
         let mut locals: Vec<ManuallyDrop<Watch<'_, '_, P, WORDS, TREE>>> = (0..threads)
             .map(|cpu| ManuallyDrop::new(zone.local(cpu).expect("the first handle")))
             .collect();
@@ -113,7 +117,7 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
             P::MODE != persist::Mode::Strict,
         ));
         for &(thread, op) in scenario.before {
-            Actor::new(thread, &books, true).perform(&mut locals[thread], op);
+            Actor::new(thread, &books, true).perform(&site, &mut locals[thread], op);
         }
         books.borrow_mut().close_all();
         machine::with(Machine::start);
@@ -121,7 +125,8 @@ impl<'s, P: Persist + Default + Copy, const WORDS: usize, const TREE: usize>
         let bodies = (locals.iter_mut().zip(programs.iter()).enumerate()).map(
             |(thread, (local, program))| {
                 let actor = Actor::new(thread, &books, scenario.plenty);
-                let body = move || program.iter().for_each(|&op| actor.perform(local, op));
+                let site = &site;
+                let body = move || (program.iter()).for_each(|&op| actor.perform(site, local, op));
                 Box::new(body) as Box<dyn FnMut() + '_>
             },
         );
@@ -195,6 +200,10 @@ fn close<P: Persist, const WORDS: usize, const TREE: usize>(
         drop(ManuallyDrop::into_inner(local));
     }
     compare(zone, &books, "after all have drained")?;
+    for block in books.offline.iter().flatten() {
+        let huge = block.first / block.frames().len();
+        (zone.online_huge(huge)).map_err(|error| error.to_string())?;
+    }
     let mut local = zone.local(0).map_err(|error| error.to_string())?;
     for block in books.mine.iter().flatten() {
         let Block { first, order } = block;
@@ -221,6 +230,9 @@ fn compare<P: Persist, const WORDS: usize, const TREE: usize>(
     for (first, order) in zone.allocated() {
         taken[first.0..][..order.frames()].fill(true);
     }
+    for huge in offline(zone) {
+        taken[huge].fill(true);
+    }
     if let Some(frame) = (0..taken.len()).find(|&frame| taken[frame] != books.owns(frame)) {
         let allocated = taken[frame];
         return Err(format!(
@@ -232,4 +244,14 @@ fn compare<P: Persist, const WORDS: usize, const TREE: usize>(
         return Err(format!("{when}, {owned} frames are owned and {free} free"));
     }
     Ok(())
+}
+
+/// Returns the frames of each huge frame that is offline.
+pub(crate) fn offline<P: Persist, const WORDS: usize, const TREE: usize>(
+    zone: &Zone<'_, P, WORDS, TREE>,
+) -> impl Iterator<Item = Range<usize>> {
+    let frames = Zone::<'_, P, WORDS, TREE>::HUGE_ORDER.frames();
+    let is_offline = |&huge: &usize| zone.huge_state(huge) == Some(HugeState::Offline);
+    let all = (0..zone.huge_frames()).filter(is_offline);
+    all.map(move |huge| huge * frames..((huge + 1) * frames).min(zone.frames()))
 }
