@@ -24,6 +24,7 @@ mod statistics;
 mod targets;
 mod unit;
 mod weight;
+mod write_back;
 
 use std::{
     env,

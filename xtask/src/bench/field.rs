@@ -4,12 +4,13 @@
 //! designs take part, and the memory that they keep, is here.
 
 use anyhow::Result;
-use persist::{Eadr, Volatile};
+use persist::{Batched, Eadr, LazyFree, Volatile};
 
 use super::{
     case::{Case, Workload},
     rival::{Control, Design, GlobalBuddy, Interrupts, Linux, Llfree, LlfreeMemory, Lock},
     unit::Clock,
+    write_back::{Flushing, ROW_CLAIM, RowClaims},
 };
 use workload::baseline::Page;
 
@@ -74,6 +75,8 @@ pub(super) struct Field {
     again: LlfreeMemory,
     eadr: LlfreeMemory,
     per_operation: LlfreeMemory,
+    /// One for each of the modes that flush.
+    flushing: [LlfreeMemory; 3],
     linux: Vec<Page>,
     interrupts: Vec<Page>,
 }
@@ -86,6 +89,7 @@ impl Field {
             again: LlfreeMemory::new(frames, cpus),
             eadr: LlfreeMemory::new(frames, cpus),
             per_operation: LlfreeMemory::new(frames, cpus),
+            flushing: std::array::from_fn(|_| LlfreeMemory::new(frames, cpus)),
             linux: Linux::<Lock>::memory(frames, cpus),
             interrupts: Linux::<Interrupts>::memory(frames, cpus),
         }
@@ -120,9 +124,35 @@ impl Field {
         // The control forgets which blocks are free, and only `bulk` frees all.
         if case.workload == Workload::Bulk {
             entries.push(entry::<Control>(maker, no_memory())?);
+            if Flushing::is_possible() {
+                entries.extend(flushing(&mut self.flushing, case, maker)?);
+            }
         }
         Ok(entries)
     }
+}
+
+/// Prepares the modes that flush. They differ with single frames; of larger blocks, huge
+/// ones are enough.
+fn flushing<'m>(
+    memory: &'m mut [LlfreeMemory; 3],
+    case: &Case,
+    maker: &impl Maker,
+) -> Result<Vec<Entry<'m>>> {
+    let [strict, lazy, batched] = memory;
+    let mut entries = Vec::new();
+    if matches!(case.order, 0 | 9) {
+        entries.push(entry::<Llfree<Flushing, true>>(maker, strict)?);
+    }
+    if case.order == 0 {
+        entries.push(entry::<Llfree<LazyFree<Flushing>, true>>(maker, lazy)?);
+        entries.push(entry::<Llfree<Batched<Flushing>, true>>(maker, batched)?);
+        entries.push(Entry {
+            name: ROW_CLAIM,
+            contestant: Box::new(RowClaims::new(case)),
+        });
+    }
+    Ok(entries)
 }
 
 fn entry<'m, D: Design>(maker: &impl Maker, memory: &'m mut D::Memory) -> Result<Entry<'m>> {

@@ -60,8 +60,10 @@ pub(super) trait Zone: Sync {
 #[cfg(test)]
 mod tests {
     use frame::{FrameId, Order};
+    use persist::{Batched, LazyFree};
 
     use super::*;
+    use crate::bench::write_back::Flushing;
 
     /// Allocates everything, frees it, and wants it all back.
     fn round_trip<D: Design>(orders: &[u8]) {
@@ -88,6 +90,11 @@ mod tests {
         round_trip::<Llfree<persist::Volatile, true>>(&orders);
         round_trip::<Llfree<persist::Eadr, true>>(&orders);
         round_trip::<Llfree<persist::Volatile, false>>(&orders);
+        if Flushing::is_possible() {
+            round_trip::<Llfree<Flushing, true>>(&orders);
+            round_trip::<Llfree<LazyFree<Flushing>, true>>(&orders);
+            round_trip::<Llfree<Batched<Flushing>, true>>(&orders);
+        }
         round_trip::<Linux<Lock>>(&orders);
         round_trip::<Linux<Interrupts>>(&orders);
         round_trip::<GlobalBuddy>(&orders);

@@ -9,6 +9,7 @@ use super::{
     case::{Case, Workload},
     race::{Race, Series},
     statistics::{Estimate, median},
+    write_back::ROW_CLAIM,
 };
 
 /// The design under test.
@@ -38,6 +39,9 @@ enum Bound {
     UnitsAndLoad(f64),
     /// At most this multiple of another rival's median.
     Rival(f64, &'static str),
+    /// At most what the design takes without durability, and this multiple of a frame's
+    /// share of what the instructions of a claim of 64 take, measured in the same case.
+    PlainAndClaim(f64),
     /// Less than another rival's median.
     Faster(&'static str),
     /// At most this many nanoseconds.
@@ -102,7 +106,7 @@ impl Target {
 /// The list. Bounds on one thread are those of the design; threads are named where
 /// they matter.
 fn targets() -> Vec<Target> {
-    use Bound::{Faster, Nanos, Rival, Scaling, Speedup, Units, UnitsAndLoad};
+    use Bound::{Faster, Nanos, PlainAndClaim, Rival, Scaling, Speedup, Units, UnitsAndLoad};
     use Workload::{Bulk, Churn, Fragmented, Full, Random, Recovery, Repeat};
 
     let mut targets = vec![
@@ -138,6 +142,10 @@ fn targets() -> Vec<Target> {
     for alloc in [LLFREE, "llfree-eadr"] {
         targets.push(target(Bulk, 9, "get", Units(2.5)).threads(1).of(alloc));
         targets.push(target(Bulk, 9, "put", Units(1.8)).threads(1).of(alloc));
+    }
+    for op in ["get", "put"] {
+        let batched = target(Bulk, 0, op, PlainAndClaim(1.2)).of("llfree-adr-batched");
+        targets.push(batched.threads(1));
     }
     for order in 0..=10 {
         targets.push(target(Full, order, "next", Units(20.0)));
@@ -192,6 +200,13 @@ impl Target {
                 let rival_series = find(rival, series.op, threads)?;
                 let ratio = Estimate::of_ratio(&series.nanos, &rival_series.nanos);
                 (ratio, limit, format!("{limit:.3} of {rival}"))
+            }
+            Bound::PlainAndClaim(times) => {
+                let plain = median(&find(LLFREE, series.op, threads)?.nanos);
+                let claim = median(&find(ROW_CLAIM, "claim", threads)?.nanos);
+                let limit = plain + times * claim / 64.0;
+                let bound = format!("llfree + {times} claims / 64 = {limit:.2} ns");
+                (Estimate::of(&series.nanos), limit, bound)
             }
             Bound::Faster(rival) => {
                 let rival_series = find(rival, series.op, threads)?;
@@ -294,6 +309,25 @@ mod tests {
         assert_eq!(met(&both, "llfree", "of llfree-op"), Some(true));
         let slow = race(&[("llfree", 1, 2.0), ("llfree-op", 1, 23.0)]);
         assert_eq!(met(&slow, "llfree", "of llfree-op"), Some(false));
+    }
+
+    #[test]
+    fn a_batched_frame_may_take_its_share_of_a_claim() {
+        let rows = |batched: f64| {
+            let plain = ("llfree", 1, 2.0);
+            let mut race = race(&[plain, ("llfree-adr-batched", 1, batched)]);
+            let claim = race.series[0].clone();
+            race.series.push(Series {
+                alloc: ROW_CLAIM,
+                op: "claim",
+                nanos: vec![160.0; 30],
+                ..claim
+            });
+            race
+        };
+        let bound = "claims / 64 = 5.00 ns";
+        assert_eq!(met(&rows(4.9), "llfree-adr-batched", bound), Some(true));
+        assert_eq!(met(&rows(5.1), "llfree-adr-batched", bound), Some(false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use frame::{FrameId, Order};
 use llfree::{Claims, Layout, Local, PutError};
-use persist::{Domain, Persist};
+use persist::{Domain, Mode, Persist};
 use workload::FrameAlloc;
 
 use super::{Design, Zone};
@@ -16,13 +16,15 @@ pub(in super::super) struct Llfree<P, const CLAIMS: bool>(PhantomData<P>);
 impl<P: Persist + Default + Sync + Send + 'static, const CLAIMS: bool> Design
     for Llfree<P, CLAIMS>
 {
-    const NAME: &'static str = match (P::DOMAIN, CLAIMS) {
-        (Domain::Volatile, true) => "llfree",
-        (Domain::Volatile, false) => "llfree-op",
-        (Domain::Eadr, true) => "llfree-eadr",
-        (Domain::Eadr, false) => "llfree-op-eadr",
-        (Domain::Adr, true) => "llfree-adr",
-        (Domain::Adr, false) => "llfree-op-adr",
+    const NAME: &'static str = match (P::DOMAIN, P::MODE, CLAIMS) {
+        (Domain::Volatile, _, true) => "llfree",
+        (Domain::Volatile, _, false) => "llfree-op",
+        (Domain::Eadr, _, true) => "llfree-eadr",
+        (Domain::Eadr, _, false) => "llfree-op-eadr",
+        (Domain::Adr, Mode::Strict, true) => "llfree-adr",
+        (Domain::Adr, Mode::LazyFree, true) => "llfree-adr-lazy",
+        (Domain::Adr, Mode::Batched, true) => "llfree-adr-batched",
+        (Domain::Adr, _, false) => "llfree-op-adr",
     };
     type Memory = Memory;
     type Zone<'m> = LlfreeZone<'m, P>;
