@@ -23,6 +23,7 @@ use persist::Persist;
 use crate::cell::Cell;
 use crate::claim::Row;
 use crate::layout::LINE_CELLS;
+use crate::mutant::mutant;
 use crate::name::Names;
 use crate::row::{first_free, ones, run};
 use crate::slot::{ANNOUNCED, Bits, NONE, OWNED, Side, Slot, head, unpack};
@@ -90,8 +91,15 @@ impl<'m> Booking<'m> {
 
     fn announce(self, persist: &impl Persist, bits: Bits) {
         self.mask().store(persist, bits.mask);
-        self.head().store(persist, head(ANNOUNCED, bits.row));
-        persist.flush(self.line);
+        let state = if mutant!("booking_is_owned_first") {
+            OWNED
+        } else {
+            ANNOUNCED
+        };
+        self.head().store(persist, head(state, bits.row));
+        if !mutant!("booking_skips_flush") {
+            persist.flush(self.line);
+        }
         // PERSIST: the record before the row, whose bits are set next.
         persist.order();
     }

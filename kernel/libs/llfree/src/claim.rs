@@ -108,7 +108,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             match row.word.replace(persist, old, old | mask) {
                 Ok(()) => {
                     // PERSIST: the bits before any of the frames is handed out.
-                    persist_now(persist, row.word);
+                    if !mutant!("claim_skips_flush") {
+                        persist_now(persist, row.word);
+                    }
                     slot.confirm(persist, Side::Front, bits);
                     return Some(bits);
                 }
@@ -179,7 +181,9 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                 word.clear(persist, bits.mask)
             };
             // PERSIST: the bits before the row loses its name.
-            persist_now(persist, word);
+            if !mutant!("return_skips_flush") {
+                persist_now(persist, word);
+            }
             old
         });
         slot.clear(persist, side);

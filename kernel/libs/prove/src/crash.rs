@@ -2,8 +2,8 @@
 //!
 //! At each such moment all images are made, or some where there are too many, and
 //! each one is recovered by the shipped code and judged. Of some the power fails
-//! again while they are recovered, and again, three deep: what recovery then makes
-//! of them must be the same as if it had not been interrupted.
+//! again while they are recovered, by one processor or by two, and again, three deep:
+//! what recovery then makes of them must be the same as if it had not been interrupted.
 //!
 //! What this can't show: media that forget what was fenced, or change what nobody
 //! wrote; stores to one word that reach the medium in part.

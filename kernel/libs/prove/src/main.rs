@@ -8,7 +8,7 @@
 //! table ─► explore ─► trial ─► engine ─► fibers, which call the allocator
 //!            │          │        ▲   ▼ requests
 //!            │          │      chooser: chance, exhaustive
-//!            │          └► ledger (who owns what) ─► crash ─► image ─► judge
+//!            │          └► ledger (who owns what) ─► crash ─► image ─► recovery ─► judge
 //!            └► report
 //! ```
 //!

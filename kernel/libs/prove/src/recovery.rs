@@ -28,6 +28,9 @@ pub(crate) enum Share {
     Twice,
 }
 
+/// What one processor does.
+type Body<'a> = Box<dyn FnMut() + 'a>;
+
 /// What came of a recovery that ended.
 pub(crate) type Recovered<'m, P, const WORDS: usize, const TREE: usize> =
     (Zone<'m, Watched<P>, WORDS, TREE>, Recovery);
@@ -66,7 +69,7 @@ pub(crate) fn recover<'t, P: Persist + Default, const WORDS: usize, const TREE: 
         });
         Ok(())
     };
-    let mut run = |bodies: Vec<Box<dyn FnMut() + '_>>| {
+    let mut run = |bodies: Vec<Body<'_>>| {
         let trail = &mut Trail::default();
         match engine::run(stacks, bodies, &mut walk, trail, &mut watch) {
             Ending::Done => Ok(()),
@@ -80,7 +83,7 @@ pub(crate) fn recover<'t, P: Persist + Default, const WORDS: usize, const TREE: 
 
 /// Begins, lets all take part, and ends.
 fn stages<'t, P: Persist + Default, const WORDS: usize, const TREE: usize>(
-    run: &mut dyn FnMut(Vec<Box<dyn FnMut() + '_>>) -> Result<(), String>,
+    run: &mut dyn FnMut(Vec<Body<'_>>) -> Result<(), String>,
     (frames, cpus): (usize, usize),
     share: Share,
     memory: Memory<'t>,
@@ -105,7 +108,7 @@ fn stages<'t, P: Persist + Default, const WORDS: usize, const TREE: usize>(
         let body = move || {
             recovering.part(part, parts);
         };
-        Box::new(body) as Box<dyn FnMut() + '_>
+        Box::new(body) as Body<'_>
     };
     run(parts.iter().map(part).collect())?;
     let (recovering, ended) = (RefCell::new(Some(recovering)), RefCell::new(None));

@@ -13,6 +13,7 @@ use super::place::{PARTS, Place};
 use crate::booking::Booking;
 use crate::error::ReserveError;
 use crate::lower::persist_now;
+use crate::mutant::mutant;
 use crate::name::{Names, TURNS};
 use crate::promise::Promise;
 use crate::row::{WORD_ORDER, ones};
@@ -124,7 +125,8 @@ impl<'r, P: Persist, const WORDS: usize, const TREE: usize>
                 reserved.map(|bits| bits.row / WORDS)
             };
             for (index, huge) in bitfields().enumerate() {
-                if !bitfields().take(index).any(|earlier| earlier == huge) {
+                let is_new = !bitfields().take(index).any(|earlier| earlier == huge);
+                if is_new && !mutant!("publish_skips_flush") {
                     local.flush_field(huge);
                 }
             }
@@ -178,7 +180,9 @@ impl<'r, P: Persist, const WORDS: usize, const TREE: usize>
         }
         // PERSIST: the bookings end before the frames are anybody else's, or recovery
         // would free them once more.
-        Booking::end_all(lines, persist);
+        if !mutant!("cancel_keeps_bookings") {
+            Booking::end_all(lines, persist);
+        }
         for Bits { row, mask } in reserved.into_iter().flatten() {
             let huge = row / WORDS;
             if let (Some(word), Some(entry)) = (local.lower.row(row), local.lower.entry(huge)) {

@@ -13,6 +13,7 @@ use persist::{Domain, Persist};
 use super::Local;
 use crate::durable::{Synced, Unpersisted};
 use crate::error::PutError;
+use crate::mutant::mutant;
 use crate::promise::Promise;
 use crate::slot::Side;
 
@@ -114,12 +115,16 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
                 self.flush_field(huge);
             }
             // PERSIST: the bits before the caller is told so.
-            self.zone.persist.fence();
+            if !mutant!("sync_skips_fence") {
+                self.zone.persist.fence();
+            }
         }
     }
 
     pub(super) fn flush_field(&self, huge: usize) {
-        if let Some(field) = self.lower.field(huge) {
+        if let Some(field) = self.lower.field(huge)
+            && !mutant!("sync_skips_flush")
+        {
             self.zone.persist.flush(field);
         }
     }

@@ -29,6 +29,7 @@ use super::{Lower, persist_now};
 use crate::cell::Cell;
 use crate::entry::{self, QUAD, four, without_members};
 use crate::error::PutError;
+use crate::mutant::mutant;
 use crate::shape::Shape;
 
 /// Not allocated as one.
@@ -109,7 +110,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             }
         }
         word.store(persist, if is_ours { GIANT } else { FREE });
-        if is_ours {
+        if is_ours && !mutant!("get_giant_skips_flush") {
             // PERSIST: the word before the caller's first use of the memory. The
             // entries need not be durable: the word decides.
             persist_now(persist, word);
@@ -124,7 +125,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         if word.replace(persist, GIANT, FREE).is_err() {
             return Err(self.not_giant(persist, giant));
         }
-        if !cfg!(mutant = "put_giant_forgets_flush") {
+        if !mutant!("put_giant_skips_flush") {
             // PERSIST: that it is free before the counts are back and anybody can take
             // parts of it; otherwise recovery finds a giant frame where parts are in
             // use.
@@ -164,7 +165,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         };
         let (word, members) = (&self.giants[giant], self.members(giant));
         if word.load(persist) == GIANT {
-            if !cfg!(mutant = "split_giant_forgets_members") {
+            if !mutant!("split_giant_skips_members_flush") {
                 // PERSIST: all members before the word that makes a huge frame of
                 // each; otherwise recovery takes those that are missing for free.
                 persist_now(persist, members);
@@ -186,7 +187,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
     /// Makes all members huge frames of their own. This is for the one who has set
     /// SPLITTING.
     fn split_giant(&self, persist: &impl Persist, word: &Cell, members: &[Cell]) {
-        if !cfg!(mutant = "split_giant_forgets_state") {
+        if !mutant!("split_giant_skips_state_flush") {
             // PERSIST: the word before the first part that is returned: until then
             // recovery would make everything one again, and forget that free.
             persist_now(persist, word);
@@ -195,7 +196,7 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             // Refused where others have done it, or their part is free already.
             let _ = quad.update(persist, without_members);
         }
-        if !cfg!(mutant = "split_giant_ends_first") {
+        if !mutant!("split_giant_ends_first") {
             // PERSIST: no member is left on the medium when the word says that those
             // are free.
             persist_now(persist, members);

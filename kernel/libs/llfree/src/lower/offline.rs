@@ -10,6 +10,7 @@ use persist::Persist;
 
 use super::{Lower, persist_now};
 use crate::entry::{self, QUAD, Span};
+use crate::mutant::mutant;
 use crate::promise::Promise;
 
 impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
@@ -49,7 +50,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         }
         let freeing = |_| entry::FREEING;
         self.replace_chosen(persist, range.clone(), chosen, entry::OFFLINE, freeing);
-        if !cfg!(mutant = "online_forgets_flush") {
+        if !mutant!("online_skips_flush") {
             // PERSIST: that they are free before anybody can take parts of them, as in
             // `put_whole`.
             self.persist_entries(persist, range.clone());

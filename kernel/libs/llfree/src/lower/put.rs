@@ -203,7 +203,9 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         step(entry::HUGE, entry::FREEING)?;
         // PERSIST: that the frame is free before anybody can take parts of it;
         // otherwise recovery finds a whole frame where parts are in use.
-        persist_entry(persist, entry);
+        if !mutant!("put_huge_skips_flush") {
+            persist_entry(persist, entry);
+        }
         step(entry::FREEING, Self::FREE)
     }
 

@@ -74,7 +74,15 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     pub(crate) fn clear<P: Persist>(&self, persist: &P) {
         for (huge, field) in self.fields.iter().enumerate() {
             for (index, word) in field.iter().enumerate() {
-                word.store(persist, self.absent(huge, index));
+                let tail = self.absent(huge, index);
+                word.store(
+                    persist,
+                    if mutant!("create_forgets_tail") {
+                        0
+                    } else {
+                        tail
+                    },
+                );
             }
         }
         for (index, quad) in self.quads.iter().enumerate() {
@@ -244,7 +252,14 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
                 0
             }
             Verdict::Counted => {
-                let forced = set_words(persist, field, |index, old| old | self.absent(huge, index));
+                let forced = set_words(persist, field, |index, old| {
+                    let is_forgotten = mutant!("recover_forgets_tail");
+                    old | if is_forgotten {
+                        0
+                    } else {
+                        self.absent(huge, index)
+                    }
+                });
                 found.tail_forced += forced;
                 Self::count(persist, field)
             }
@@ -277,6 +292,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
             entry::MEMBER if self.giant_around(huge).is_some() => {
                 return match self.giant(persist, huge) {
                     Giant::Apart => Verdict::Counted,
+                    Giant::Splitting if mutant!("recover_counts_members") => Verdict::Counted,
                     Giant::Whole | Giant::Splitting | Giant::Unreadable => Verdict::Whole,
                 };
             }
@@ -308,7 +324,7 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
 
     /// PERSIST: the tables before anything that vouches for them.
     fn persist_trees<P: Persist>(&self, persist: &P, trees: Range<usize>) {
-        if P::DOMAIN.needs_flush() {
+        if P::DOMAIN.needs_flush() && !mutant!("recover_skips_flush") {
             let huge = self.huge_frames_of(trees);
             let quads = huge.start / QUAD..huge.end.div_ceil(QUAD);
             persist.flush(self.fields.get(huge).unwrap_or_default());
