@@ -8,6 +8,7 @@
 use frame::{FrameId, Order};
 use persist::Persist;
 
+use crate::class::Class;
 use crate::error::{GetError, PutError};
 use crate::local::Local;
 
@@ -24,8 +25,23 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         order: Order,
         blocks: &mut [FrameId],
     ) -> Result<(), Partial<GetError>> {
+        self.get_many_as(order, Class::default(), blocks)
+    }
+
+    /// The same for content of a class: see [`get_as`](Self::get_as).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get_many`](Self::get_many).
+    pub fn get_many_as(
+        &mut self,
+        order: Order,
+        class: Class,
+        blocks: &mut [FrameId],
+    ) -> Result<(), Partial<GetError>> {
         for (done, block) in blocks.iter_mut().enumerate() {
-            *block = self.get(order).map_err(|cause| Partial { done, cause })?;
+            let taken = self.get_as(order, class);
+            *block = taken.map_err(|cause| Partial { done, cause })?;
         }
         Ok(())
     }

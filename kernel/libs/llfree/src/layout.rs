@@ -7,7 +7,7 @@
 //! ```text
 //! lower   bitfields, one line a huge frame · entries, four a word · padding to a line
 //!         · slots, one line each · giant frames, one word a whole one · padding to a line
-//! upper   one line a processor · debts of each processor · hints · one word a tree
+//! upper   two lines a processor · debts of each processor · hints · one word a tree
 //!         · padding to a line
 //! ```
 
@@ -68,7 +68,7 @@ impl Layout {
         let entries = huge.div_ceil(QUAD) * CELL_BYTES;
         let tables = (huge * WORDS * CELL_BYTES + entries).next_multiple_of(LINE_BYTES);
         let trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES);
-        let cells = cpus * (LINE_CELLS + debt::cells(huge)) + hint::cells(trees) + trees;
+        let cells = cpus * (2 * LINE_CELLS + debt::cells(huge)) + hint::cells(trees) + trees;
         let giants = frames / Shape::<WORDS, TREE>::GIANT_FRAMES;
         let lines = slots(huge, giants) + giants.div_ceil(LINE_CELLS);
         Self {
@@ -99,6 +99,8 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
     pub(crate) slots: &'m [[Cell; LINE_CELLS]],
     /// One line a processor.
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
+    /// The trees that it has reserved, plus one each; 0 for none. One line a processor.
+    pub(crate) reserved: &'m [[Cell; LINE_CELLS]],
     /// What the processors owe, the same number of words each.
     pub(crate) debts: &'m [Cell],
     /// Which trees may have what.
@@ -109,8 +111,9 @@ pub(crate) struct Tables<'m, const WORDS: usize> {
 
 impl<'m, const WORDS: usize> Tables<'m, WORDS> {
     /// Returns the words that are zero as long as no processor has a handle.
-    pub(crate) fn of_processors(&self) -> [&'m [Cell]; 2] {
-        [self.lines.as_flattened(), self.debts]
+    pub(crate) fn of_processors(&self) -> [&'m [Cell]; 3] {
+        let (lines, reserved) = (self.lines.as_flattened(), self.reserved.as_flattened());
+        [lines, reserved, self.debts]
     }
 
     /// Finds out whether `memory` can hold the tables of a zone.
@@ -168,6 +171,7 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
         let nr_giants = frames / Shape::<WORDS, TREE>::GIANT_FRAMES;
         let (slots, giants) = rest[slots_at..].split_at(slots(huge, nr_giants) * LINE_CELLS);
         let (lines, upper) = upper.split_at(cpus * LINE_CELLS);
+        let (reserved, upper) = upper.split_at(cpus * LINE_CELLS);
         let (debts, upper) = upper.split_at(cpus * debt::cells(huge));
         let nr_trees = frames.div_ceil(Shape::<WORDS, TREE>::TREE_FRAMES);
         let (hints, trees) = upper.split_at(hint::cells(nr_trees));
@@ -177,6 +181,7 @@ impl<'m, const WORDS: usize> Tables<'m, WORDS> {
             giants: &giants[..nr_giants],
             slots: slots.as_chunks().0,
             lines: lines.as_chunks().0,
+            reserved: reserved.as_chunks().0,
             debts,
             hints,
             trees: &trees[..nr_trees],

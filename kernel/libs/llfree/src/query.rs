@@ -8,6 +8,7 @@ use core::ops::Range;
 use frame::{FrameId, Order};
 use persist::Persist;
 
+use crate::class::Class;
 use crate::debt::Owed;
 use crate::entry;
 use crate::hint::Ones;
@@ -36,6 +37,19 @@ pub struct Stats {
     pub trees: usize,
     /// Trees that are entirely free.
     pub trees_free: usize,
+}
+
+/// What the trees of one class have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClassStats {
+    /// Trees of the class.
+    pub trees: usize,
+    /// Frames that are free in them, but for those that processors hold or have not
+    /// counted yet.
+    pub free: usize,
+    /// Huge frames that are entirely free in them.
+    pub huge_free: usize,
 }
 
 /// How a huge frame is allocated.
@@ -90,6 +104,29 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             .map(|cpu| self.out_of_reach(cpu))
             .sum::<usize>();
         stats
+    }
+
+    /// Returns what the trees of a class have. Those that are entirely free have no
+    /// class: [`Stats::trees_free`] counts them. Reads one word a tree.
+    pub fn class_stats(&self, class: Class) -> ClassStats {
+        let mut stats = ClassStats::default();
+        let all = 0..self.trees.len();
+        for tree in all.filter(|&tree| self.class_of(tree) == Some(class)) {
+            let word = self.trees.read(&self.persist, tree);
+            stats.trees += 1;
+            stats.free += word.free();
+            stats.huge_free += word.whole().max(0).cast_unsigned();
+        }
+        stats
+    }
+
+    /// Returns the class of a tree, or `None` if it is entirely free or does not exist.
+    pub fn class_of(&self, tree: usize) -> Option<Class> {
+        if tree >= self.trees.len() {
+            return None;
+        }
+        let word = self.trees.read(&self.persist, tree);
+        (word.free() < self.frames_of(tree)).then_some(word.class())
     }
 
     /// Returns how many frames are offline.

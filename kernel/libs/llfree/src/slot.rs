@@ -120,6 +120,11 @@ impl<'m> Slot<'m> {
         &self.words[0]
     }
 
+    /// Returns the word that is the mask of a record.
+    pub(crate) const fn mask_word(self, side: Side) -> &'m Cell {
+        &self.words[side as usize + 1]
+    }
+
     /// Returns the mask of a record.
     #[inline(always)]
     pub(crate) fn mask(self, persist: &impl Persist, side: Side) -> u64 {

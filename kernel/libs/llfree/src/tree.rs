@@ -5,8 +5,8 @@
 //! look at the lower tables.
 //!
 //! ```text
-//! 63       48 47  44 43      33    32     31       0
-//! │ whole    │ 0    │ failed   │ in use │ free       │
+//! 63       48 47 46 45 44 43      33    32     31       0
+//! │ whole    │ 0   │class│ failed   │ in use │ free       │
 //! ```
 //!
 //! *free* is a promise: who has subtracted from it will find that many frames,
@@ -17,17 +17,24 @@
 //! changing right now, even below zero; it is at the top of the word because
 //! there a borrow falls off. *failed* has a bit for each order of which a search
 //! found nothing, see [`Hints`]. *in use* keeps other processors away as long as
-//! there is another choice; nothing depends on it.
+//! there is another choice; nothing depends on it. *class* says what the tree is
+//! for: see [`Class`]. It changes only together with *in use*, and means nothing
+//! while all frames are free.
 
 use persist::Persist;
 
 use crate::cell::Cell;
+use crate::class::Class;
 use crate::hint::{Hints, ORDERS, Ones};
 
 const IN_USE: u64 = 1 << 32;
 const WHOLE_SHIFT: u32 = 48;
 const FAILED_SHIFT: u32 = 33;
 const FAILED: u64 = ((1 << ORDERS) - 1) << FAILED_SHIFT;
+const CLASS_SHIFT: u32 = 44;
+const CLASS: u64 = 0b11 << CLASS_SHIFT;
+
+const _: () = assert!(FAILED & CLASS == 0 && CLASS >> CLASS_SHIFT == Class::ALL.len() as u64 - 1);
 
 /// What a tree's word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +69,24 @@ impl Tree {
         self.0 & IN_USE != 0
     }
 
-    /// Whether a search for this order has failed since something came back.
+    /// Returns zero if the tree is of this class, and no search for this order has failed
+    /// since something came back. Not a truth value, so that several can be tested at once.
     #[inline(always)]
-    pub(crate) const fn has_failed(self, order: u8) -> bool {
-        self.failed() >> order & 1 != 0
+    pub(crate) const fn obstacles(self, tag: Tag, order: u8) -> u64 {
+        let failed = 1 << (FAILED_SHIFT + order as u32);
+        self.0 & (CLASS | failed) ^ tag.0
+    }
+
+    /// Whether the tree is of this class.
+    #[inline(always)]
+    pub(crate) const fn is_tagged(self, tag: Tag) -> bool {
+        self.0 & CLASS == tag.0
+    }
+
+    /// The class of what is allocated in the tree; if that is nothing, of what was.
+    #[inline(always)]
+    pub(crate) const fn class(self) -> Class {
+        Class::ALL[((self.0 & CLASS) >> CLASS_SHIFT) as usize]
     }
 
     /// The orders of which a search has failed, a bit each.
@@ -92,6 +113,18 @@ impl Tree {
     #[inline(always)]
     pub(crate) const fn holds(self, amount: Amount) -> bool {
         self.free() >= amount.frames && (amount.whole <= 0 || self.whole() >= amount.whole)
+    }
+}
+
+/// A class, as a tree's word has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(u64);
+
+impl Tag {
+    /// Returns the tag of a class.
+    #[inline(always)]
+    pub(crate) const fn new(class: Class) -> Self {
+        Self((class as u64) << CLASS_SHIFT)
     }
 }
 
@@ -371,9 +404,11 @@ impl<'m> Trees<'m> {
         self.hints.trees(persist, order, start)
     }
 
-    /// Marks a tree as in use, unless it already is; returns whether it was not.
-    pub(crate) fn reserve(self, persist: &impl Persist, tree: usize) -> bool {
-        let step = |old: u64| (old & IN_USE == 0).then_some(old | IN_USE);
+    /// Marks a tree as in use, and as one of this class, unless it already is in use;
+    /// returns whether it was not.
+    pub(crate) fn reserve(self, persist: &impl Persist, tree: usize, tag: Tag) -> bool {
+        let reserved = IN_USE | tag.0;
+        let step = |old: u64| (old & IN_USE == 0).then_some(old & !CLASS | reserved);
         (self.words.get(tree)).is_some_and(|word| word.update(persist, step).is_ok())
     }
 
@@ -401,6 +436,24 @@ mod tests {
             (tree.free(), tree.whole(), tree.in_use()),
             (16_384, 32, false)
         );
+    }
+
+    #[test]
+    fn a_class_changes_nothing_else_and_nothing_else_changes_it() {
+        for class in Class::ALL {
+            let tree = Tree(word(16_384, 32).0 | FAILED | IN_USE | Tag::new(class).0);
+            let late = Tree(tree.0.wrapping_sub(word(16_384, 33).0));
+            for (tree, free, whole) in [(tree, 16_384, 32), (late, 0, -1)] {
+                assert_eq!(
+                    (tree.free(), tree.whole(), tree.class()),
+                    (free, whole, class)
+                );
+                assert!(tree.in_use() && tree.obstacles(Tag::new(class), 10) != 0);
+            }
+        }
+        let fresh = word(1, 0);
+        assert_eq!(fresh.obstacles(Tag::new(Class::Mixed), 0), 0);
+        assert_ne!(fresh.obstacles(Tag::new(Class::Movable), 0), 0);
     }
 
     #[test]

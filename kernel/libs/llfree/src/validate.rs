@@ -317,9 +317,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
                 counted,
             });
         }
-        let named = (self.lines.iter()).flat_map(|line| line::TREES.map(|kind| &line[kind]));
+        let named = self.reserved.as_flattened().iter();
         let users = named
-            .filter(|kind| kind.load(&self.persist) == tree as u64 + 1)
+            .filter(|named| named.load(&self.persist) == tree as u64 + 1)
             .count();
         let in_use = word.in_use();
         if users != usize::from(in_use) {

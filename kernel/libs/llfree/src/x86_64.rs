@@ -38,6 +38,7 @@ use ::x86_64::structures::paging::{FrameAllocator, FrameDeallocator, PageSize, P
 use frame::{FRAME_SIZE, FrameId, HUGE_SIZE, Order};
 use persist::Persist;
 
+use crate::class::Class;
 use crate::error::{LocalError, PutError};
 use crate::local::Local;
 use crate::zone::Zone;
@@ -118,6 +119,7 @@ impl core::error::Error for FreeError {}
 pub struct PhysFrames<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> {
     local: Local<'z, 'm, P, WORDS, TREE>,
     base: PhysAddr,
+    class: Class,
     failed_frees: u64,
     last_error: Option<FreeError>,
 }
@@ -156,9 +158,16 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> PhysFrames<'z, '
         Ok(Self {
             local: zone.local(cpu).map_err(PhysError::Local)?,
             base,
+            class: Class::default(),
             failed_frees: 0,
             last_error: None,
         })
+    }
+
+    /// Sets what the frames are for that are allocated from now on: page tables, say,
+    /// are [`Class::Immovable`].
+    pub const fn set_class(&mut self, class: Class) {
+        self.class = class;
     }
 
     /// Returns the handle, for all that the traits can't say.
@@ -237,7 +246,7 @@ unsafe impl<S: PageSize, P: Persist, const WORDS: usize, const TREE: usize> Fram
         if !self.base.is_aligned(S::SIZE) {
             return None;
         }
-        let frame = self.local.get(order_of::<S>()).ok()?;
+        let frame = self.local.get_as(order_of::<S>(), self.class).ok()?;
         PhysFrame::from_start_address(self.base + frame.offset_bytes() as u64).ok()
     }
 }

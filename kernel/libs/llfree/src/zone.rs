@@ -4,6 +4,7 @@ use frame::{FrameId, Order};
 use persist::Persist;
 
 use crate::cell::Cell;
+use crate::class::{Class, Policy, gives_way};
 use crate::debt::Debts;
 use crate::error::{GetError, LocalError, PutError, ZoneError};
 use crate::hint::Hints;
@@ -11,7 +12,7 @@ use crate::layout::{LINE_CELLS, Layout, Memory, Tables};
 use crate::local::Local;
 use crate::lower::{Lower, Recovery};
 use crate::name::{self, Names};
-use crate::policy::{Rank, rank};
+use crate::policy::{Candidate, Rank, judge};
 use crate::promise::Promise;
 use crate::recovering::Recovering;
 use crate::shape::Shape;
@@ -30,8 +31,11 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
     pub(crate) lower: Lower<'m, WORDS, TREE>,
     pub(crate) trees: Trees<'m>,
     pub(crate) lines: &'m [[Cell; LINE_CELLS]],
+    /// The trees that each processor has reserved, plus one; 0 for none.
+    pub(crate) reserved: &'m [[Cell; LINE_CELLS]],
     debts: &'m [Cell],
     claims: Claims,
+    policy: Policy,
     /// Frames that are offline.
     pub(crate) offline: Cell,
     /// The largest order of which frame 0 lies at a multiple.
@@ -46,8 +50,8 @@ pub struct Zone<'m, P: Persist, const WORDS: usize = 8, const TREE: usize = 32> 
 pub(crate) mod line {
     /// 1 while a handle exists.
     pub(crate) const TAKEN: usize = 0;
-    /// The tree reserved for each kind of block, plus one; 0 for none.
-    pub(crate) const TREES: [usize; 2] = [2, 4];
+    /// Stands in for the mask of a row that is not to be taken from.
+    pub(crate) const ZERO: usize = 2;
     /// What the processor owes to the word of a tree.
     pub(crate) const OWED: usize = 5;
     /// 1 if others need what the processor holds.
@@ -102,7 +106,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         let zone = Self::over(frames, cpus, memory, persist)?;
         zone.lower.clear(&zone.persist);
         for tree in 0..zone.trees.len() {
-            let free = (frames - tree * Self::TREE_FRAMES).min(Self::TREE_FRAMES);
+            let free = zone.frames_of(tree);
             let whole = (free / Shape::<WORDS, TREE>::HUGE_FRAMES).cast_signed();
             let amount = Amount {
                 frames: free,
@@ -159,8 +163,10 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             lower: Lower::new(&tables, frames),
             trees: Trees::new(tables.trees, Hints::new(tables.hints)),
             lines: tables.lines,
+            reserved: tables.reserved,
             debts: tables.debts,
             claims: Claims::On,
+            policy: gives_way,
             offline: Cell::new(0),
             alignment: Order::GIANT,
             doubtful: false,
@@ -178,13 +184,20 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         let line = (self.lines.get(cpu)).ok_or(LocalError::OutOfRange { cpu, cpus })?;
         (line[line::TAKEN].replace(&self.persist, 0, 1)).map_err(|_| LocalError::Busy { cpu })?;
         let slot = self.slot(cpu).filter(|_| self.claims());
-        Ok(Local::new(self, cpu, line, slot))
+        Ok(Local::new(self, cpu, [line, &self.reserved[cpu]], slot))
     }
 
     /// Sets whether handles made from now on take whole rows.
     #[must_use]
     pub fn with_claims(mut self, claims: Claims) -> Self {
         self.claims = claims;
+        self
+    }
+
+    /// Sets who may take from whom when memory gets short: [`gives_way`] otherwise.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -266,39 +279,61 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
         outcome
     }
 
-    /// Returns a welcome tree that may have a block of this order, searching upwards
-    /// from `start`: the first good one, else the best of some.
-    pub(crate) fn best_tree(&self, start: usize, order: u8) -> Option<usize> {
+    /// Returns a welcome tree that may have a block of this order for a class, searching
+    /// upwards from `start`: the first good one, else the best of some. With it comes the
+    /// class that it is of for whoever moves there, if anybody may.
+    pub(crate) fn best_tree(
+        &self,
+        start: usize,
+        order: u8,
+        class: Class,
+    ) -> Option<(usize, Option<Class>)> {
         let need = Self::amount(order);
-        let mut best = None;
+        let mut best: Option<((Rank, usize), _)> = None;
         let enough = (Self::TREE_FRAMES >> order) / BLOCKS_PER_TREE;
         let enough = enough.clamp(*ENOUGH_TREES.start(), *ENOUGH_TREES.end());
         let mut looked_at = 0;
         for tree in self.trees.promising(&self.persist, order, start) {
             let word = self.trees.read(&self.persist, tree);
-            match rank(word, need, Self::TREE_FRAMES) {
-                None => self.give_up(tree, order),
-                Some(Rank::Partly) => return Some(tree),
-                Some(rank) => {
-                    // A tree with more free frames lasts longer, but one that is
-                    // about to be whole again had better become it; of whole ones
-                    // the first.
-                    let rest = match rank {
-                        Rank::Sparse => usize::MAX - word.free(),
-                        _ => word.free(),
-                    };
-                    let key = (rank, rest);
-                    if best.is_none_or(|(best, _)| key > best) {
-                        best = Some((key, tree));
-                    }
-                    looked_at += 1;
+            if !word.holds(need) {
+                self.give_up(tree, order);
+                continue;
+            }
+            let sizes = [Self::TREE_FRAMES, self.frames_of(tree)];
+            let candidate = judge(word, need, sizes, class, self.policy);
+            if let Some(Candidate { rank, becomes }) = candidate {
+                if rank == Rank::Partly {
+                    return Some((tree, becomes));
                 }
+                // A tree with more free frames lasts longer, but one that is
+                // about to be whole again had better become it; of whole ones
+                // the first.
+                let rest = match rank {
+                    Rank::Sparse => usize::MAX - word.free(),
+                    _ => word.free(),
+                };
+                let key = (rank, rest);
+                if best.is_none_or(|(best, _)| key > best) {
+                    best = Some((key, (tree, becomes)));
+                }
+                // Before it is taken from another class, all trees are looked at.
+                looked_at += usize::from(rank >= Rank::InUse);
             }
             if looked_at == enough {
                 break;
             }
         }
         best.map(|(_, tree)| tree)
+    }
+
+    /// Returns how many frames a tree has in all.
+    pub(crate) const fn frames_of(&self, tree: usize) -> usize {
+        let rest = self.lower.frames() - tree * Self::TREE_FRAMES;
+        if rest < Self::TREE_FRAMES {
+            rest
+        } else {
+            Self::TREE_FRAMES
+        }
     }
 
     /// Stops searching a tree for blocks of this order, unless it has one after all,

@@ -3,7 +3,7 @@
 use frame::{FrameId, Order};
 use llfree::nodes::{Member, NodeFrames, NodePutError, Nodes};
 use llfree::x86_64::{FreeError, PhysError, PhysFrames};
-use llfree::{Layout, LocalError, Memory, PutError, Zone};
+use llfree::{Class, Layout, LocalError, Memory, PutError, Zone};
 use persist::Volatile;
 use x86_64::structures::paging::mapper::{MappedFrame, TranslateResult};
 use x86_64::structures::paging::{
@@ -59,6 +59,18 @@ fn every_frame_size_comes_from_the_zone_and_returns_to_it() {
         free(&mut frames, huge);
         assert_eq!(zone.stats().free, FRAMES);
         assert_eq!((frames.failed_frees(), frames.take_last_error()), (0, None));
+    });
+}
+
+#[test]
+fn frames_are_for_what_the_handle_was_told() {
+    with_zone(|zone| {
+        let mut frames = frames_at(zone, BASE).unwrap();
+        frames.set_class(Class::Immovable);
+        // The only tree is in use, by the handle itself; so it has to give that up.
+        let table: PhysFrame<Size4KiB> = frames.allocate_frame().unwrap();
+        assert_eq!(zone.class_stats(Class::Immovable).trees, 1);
+        free(&mut frames, table);
     });
 }
 

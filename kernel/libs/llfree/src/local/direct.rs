@@ -30,7 +30,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Takes a single frame, for a handle that holds no rows.
     #[inline(never)]
     pub(super) fn get_frame(&mut self) -> Option<FrameId> {
-        let Place { tree, near, .. } = self.places[PARTS];
+        let Place {
+            tree, near, tag, ..
+        } = self.places[PARTS];
         let persist = &self.zone.persist;
         let Some((word, seen)) = self.trees.peek(persist, tree) else {
             return self.get_part(0);
@@ -39,7 +41,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return self.get_part(0);
         };
         let breaks = isize::from(peek.entry() == Lower::<WORDS, TREE>::FREE);
-        if self.is_wanted() || seen.has_failed(0) || !word.take_frame(persist, seen, breaks) {
+        if self.is_hindered(seen, tag, 0) || !word.take_frame(persist, seen, breaks) {
             return self.get_part(0);
         }
         // Where this is not overtaken, the guess was right.
@@ -76,9 +78,11 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Takes a part of a huge frame that is not of a held row.
     #[inline(never)]
     pub(super) fn get_part(&mut self, order: u8) -> Option<FrameId> {
-        let Place { tree, near, .. } = self.places[PARTS];
+        let Place {
+            tree, near, tag, ..
+        } = self.places[PARTS];
         let seen = self.trees.read(&self.zone.persist, tree);
-        if self.is_wanted() || seen.has_failed(order) {
+        if self.is_hindered(seen, tag, order) {
             return self.get_anywhere(order);
         }
         match self.take_directly(tree, near, order) {
@@ -94,11 +98,14 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// in advance. `ORDER` is the order's exponent.
     #[inline(never)]
     pub(super) fn get_group<const ORDER: u8>(&mut self) -> Option<FrameId> {
-        let Place { tree, near, .. } = self.places[PARTS];
+        let Place {
+            tree, near, tag, ..
+        } = self.places[PARTS];
         let amount = Zone::<P, WORDS, TREE>::amount(ORDER);
         let next = ((near >> ORDER) + 1) << ORDER;
         let is_near = next / Zone::<P, WORDS, TREE>::TREE_FRAMES == tree;
-        if self.is_wanted() || !is_near || !self.owed().covers(tree, amount) {
+        let is_covered = self.owed().covers(tree, amount) && self.is_tagged(tree, tag);
+        if self.is_wanted() || !is_near || !is_covered {
             return self.get_part(ORDER);
         }
         let mut whole = 0;
@@ -118,7 +125,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// advance.
     #[inline(never)]
     pub(super) fn get_huge_ahead(&mut self) -> Option<FrameId> {
-        let Place { tree, near, .. } = self.places[WHOLES];
+        let Place {
+            tree, near, tag, ..
+        } = self.places[WHOLES];
         let persist = &self.zone.persist;
         let amount = Zone::<P, WORDS, TREE>::amount(Zone::<P, WORDS, TREE>::HUGE_ORDER.exponent());
         let owed = self.owed();
@@ -126,6 +135,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return self.get_huge();
         };
         let is_covered = owed.covers(tree, amount) && !self.is_wanted();
+        let is_covered = is_covered && self.is_tagged(tree, tag);
         if !is_covered || !self.lower.claim_seen(persist, entry, seen) {
             return self.get_huge();
         }
@@ -150,13 +160,15 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     #[inline(always)]
     fn get_whole(&mut self, order: Order, span: Span) -> Option<FrameId> {
         let order = order.exponent();
-        let Place { tree, near, .. } = self.places[WHOLES];
+        let Place {
+            tree, near, tag, ..
+        } = self.places[WHOLES];
         let persist = &self.zone.persist;
         let seen = self.trees.read(persist, tree);
         let Some((huge, entry, quad)) = self.lower.peek_next(persist, near, span) else {
             return self.get_anywhere(order);
         };
-        if self.is_wanted() || seen.has_failed(order) {
+        if self.is_hindered(seen, tag, order) {
             return self.get_anywhere(order);
         }
         let amount = Zone::<P, WORDS, TREE>::amount(order);

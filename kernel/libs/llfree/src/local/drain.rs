@@ -2,7 +2,6 @@
 
 use persist::Persist;
 
-use super::place::{PARTS, WHOLES};
 use super::{Held, Local};
 use crate::row::ones;
 use crate::slot::{Bits, Side};
@@ -16,9 +15,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     pub fn drain(&mut self) {
         self.give_back();
         self.flush_pending();
-        for kind in [PARTS, WHOLES] {
-            self.release(kind);
-        }
+        self.release_all();
     }
 
     /// Returns all frames that the handle holds, and settles its debts; returns how
@@ -43,7 +40,13 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     /// Whether another processor has asked for what the handle holds.
     #[inline(always)]
     pub(super) fn is_wanted(&self) -> bool {
-        self.line[line::WANTED].load(&self.zone.persist) != 0
+        self.wanted() != 0
+    }
+
+    /// Returns zero if no other processor has.
+    #[inline(always)]
+    pub(super) fn wanted(&self) -> u64 {
+        self.line[line::WANTED].load(&self.zone.persist)
     }
 
     #[cold]

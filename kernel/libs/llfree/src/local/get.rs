@@ -13,6 +13,7 @@ use crate::error::GetError;
 use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::WORD_FRAMES;
 use crate::slot::{Bits, Side};
+use crate::tree::Tag;
 use crate::zone::Zone;
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
@@ -43,9 +44,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         if let Some(frame) = self.take_held(order) {
             return Some(frame);
         }
-        let Place { tree, near, .. } = self.places[PARTS];
+        self.pass_by_front();
+        let Place {
+            tree, near, tag, ..
+        } = self.places[PARTS];
         let seen = self.trees.read(&self.zone.persist, tree);
-        if !seen.has_failed(order)
+        if seen.obstacles(tag, order) == 0
             && let Some(frame) = self.take_in(tree, near, order)
         {
             self.places[PARTS].near = frame.0;
@@ -69,15 +73,19 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     #[cold]
     fn get_elsewhere(&mut self, order: u8) -> Option<FrameId> {
         let (zone, kind) = (self.zone, Self::kind(order));
+        self.release_unused();
         let mut start = self.places[kind].tree;
         // Each round rules a tree out. One that has the block, but in frames that
         // somebody else is promised, stays; so there is a last round.
         for _ in 0..=2 * zone.trees.len() {
-            let tree = zone.best_tree(start, order)?;
-            let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
-            if let Some(frame) = self.take_in(tree, place.near, order) {
-                let near = frame.0;
-                self.move_to(kind, Place { near, ..place });
+            let (tree, becomes) = zone.best_tree(start, order, self.classes.served())?;
+            let near = tree * Zone::<P, WORDS, TREE>::TREE_FRAMES;
+            if let Some(frame) = self.take_in(tree, near, order) {
+                if let Some(tag) = becomes.map(Tag::new) {
+                    let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES, tag);
+                    let near = frame.0;
+                    self.move_to(kind, Place { near, ..place });
+                }
                 return Some(frame);
             }
             zone.give_up(tree, order);
@@ -91,10 +99,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     fn take_in(&mut self, tree: usize, near: usize, order: u8) -> Option<FrameId> {
         let zone = self.zone;
         if order < WORD_ORDER && self.may_hold && self.slot.mask(&zone.persist, Side::Front) == 0 {
+            self.make_way_in(tree);
             // The record is about to name another row, or none.
             self.front = Held::nothing(self.slot);
             if let Some(bits) = zone.claim_in(tree, near, order, self.slot) {
                 self.front = self.hold(bits);
+                self.front_is_ours();
                 if let Some(frame) = self.take_from(Side::Front, order) {
                     return Some(frame);
                 }
@@ -107,13 +117,21 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     fn take_held(&mut self, order: u8) -> Option<FrameId> {
         let persist = &self.zone.persist;
         let mask = |side| self.slot.mask(persist, side);
-        if mask(Side::Front) == 0 && mask(Side::Back) != 0 {
+        let is_empty = mask(Side::Front) == 0;
+        if is_empty && mask(Side::Back) != 0 && self.is_of_class(self.back) {
             let mask = mask(Side::Back);
             let row = self.back.number()?;
             self.slot.bring_forward(persist, Bits { row, mask });
             self.front = core::mem::replace(&mut self.back, Held::nothing(self.slot));
+            self.front_is_ours();
         }
-        (self.take_from(Side::Front, order)).or_else(|| self.take_from(Side::Back, order))
+        let front = if self.is_front_ours() {
+            self.take_from(Side::Front, order)
+        } else {
+            None
+        };
+        front
+            .or_else(|| (self.is_of_class(self.back)).then(|| self.take_from(Side::Back, order))?)
     }
 
     fn take_from(&mut self, side: Side, order: u8) -> Option<FrameId> {

@@ -4,6 +4,7 @@
 //! or goes back into, a row that the processor holds. Everything else is in the
 //! modules below, which the fast paths call once in a row or so.
 
+mod class;
 mod debts;
 mod direct;
 mod drain;
@@ -20,17 +21,19 @@ use core::marker::PhantomData;
 use frame::{FrameId, Order};
 use persist::Persist;
 
+use self::class::Classes;
 use self::held::Held;
 use self::place::{Freed, Place};
 use self::sync::Pending;
 use crate::cell::Cell;
+use crate::class::Class;
 use crate::debt::Debts;
 use crate::error::{GetError, PutError};
 use crate::layout::LINE_CELLS;
 use crate::lower::Lower;
 use crate::mutant::mutant;
 use crate::slot::{Side, Slot};
-use crate::tree::Trees;
+use crate::tree::{Tag, Trees};
 use crate::zone::{Zone, line};
 
 pub use self::held::DoubleFrees;
@@ -84,11 +87,18 @@ pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize =
     slot: Slot<'m>,
     front: Held<'m>,
     back: Held<'m>,
+    /// What is there for the default class: the mask of the front row; a word that stays
+    /// zero while that row is for another class.
+    at_hand: &'m Cell,
     may_hold: bool,
     cpu: usize,
     line: &'m [Cell; LINE_CELLS],
-    /// Where to take parts of huge frames from, and whole ones.
+    /// The trees that the handle has reserved, plus one; 0 for none.
+    reserved: &'m [Cell; LINE_CELLS],
+    /// Where to take parts of huge frames from, and whole ones, of the class that is
+    /// served.
     places: [Place; 2],
+    classes: Classes,
     freed: Freed,
     debts: Debts<'m>,
     /// How many frames they may sum up to.
@@ -103,12 +113,13 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
     pub(crate) fn new(
         zone: &'z Zone<'m, P, WORDS, TREE>,
         cpu: usize,
-        line: &'m [Cell; LINE_CELLS],
+        [line, reserved]: [&'m [Cell; LINE_CELLS]; 2],
         slot: Option<Slot<'m>>,
     ) -> Self {
         // Processors begin far from each other.
         let tree = cpu * zone.trees.len() / zone.cpus();
-        let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
+        let class = Class::default();
+        let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES, Tag::new(class));
         let may_hold = slot.is_some();
         let slot = slot.unwrap_or_else(|| Slot::new(line));
         let mut local = Self {
@@ -118,10 +129,13 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             slot,
             front: Held::nothing(slot),
             back: Held::nothing(slot),
+            at_hand: slot.mask_word(Side::Front),
             may_hold,
             cpu,
             line,
+            reserved,
             places: [place; 2],
+            classes: Classes::beginning_at(place),
             freed: Freed::nothing(),
             debts: zone.debts(cpu),
             most_owing: Self::most_owing(zone),
@@ -143,7 +157,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         self.cpu
     }
 
-    /// Takes a block.
+    /// Takes a block for anything: of the default class.
     ///
     /// # Errors
     ///
@@ -156,16 +170,46 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
     #[inline]
     pub fn get(&mut self, order: Order) -> Result<FrameId, GetError> {
         if order == Order::FRAME {
-            let mask = self.slot.mask(&self.zone.persist, Side::Front);
+            let word = self.at_hand;
+            let mask = word.load(&self.zone.persist);
             if mask != 0 {
-                if !mutant!("get_forgets_bit") {
-                    let rest = mask & (mask - 1);
-                    self.slot.set_mask(&self.zone.persist, Side::Front, rest);
-                }
-                return Ok(self.front.frame(mask));
+                return Ok(self.take_at_hand(word, mask));
             }
         }
         self.get_slowly(order).ok_or_else(|| self.refusal(order))
+    }
+
+    /// Takes a block for content of a class, from a tree of that class if there is
+    /// room: see [`Class`]. It is returned like any other.
+    ///
+    /// Trees keep their class, but for at most a row of 64 frames, or one larger block, a
+    /// processor, if several of them find the same free tree at the same moment. What
+    /// is taken from trees of others when memory is short, the zone's
+    /// [policy](Zone::with_policy) decides. Giant frames have no class.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get). With the policy of its own, a zone never is out of
+    /// memory for one class but not for another.
+    #[inline]
+    pub fn get_as(&mut self, order: Order, class: Class) -> Result<FrameId, GetError> {
+        if order == Order::FRAME && class == self.classes.of_front() {
+            let word = self.slot.mask_word(Side::Front);
+            let mask = word.load(&self.zone.persist);
+            if mask != 0 {
+                return Ok(self.take_at_hand(word, mask));
+            }
+        }
+        self.get_slowly_as(order, class)
+    }
+
+    /// Takes a frame of the front row, whose mask is this word and has these bits.
+    #[inline(always)]
+    fn take_at_hand(&self, word: &Cell, mask: u64) -> FrameId {
+        if !mutant!("get_forgets_bit") {
+            word.store(&self.zone.persist, mask & (mask - 1));
+        }
+        self.front.frame(mask)
     }
 
     /// Takes this very block, or none.

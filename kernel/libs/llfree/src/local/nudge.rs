@@ -13,6 +13,7 @@ use frame::{FrameId, Order};
 use persist::Persist;
 
 use super::Local;
+use crate::class::Class;
 use crate::error::GetError;
 use crate::zone::line;
 
@@ -52,9 +53,24 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         environment: &impl Environment,
         tries: usize,
     ) -> Result<FrameId, GetError> {
+        self.get_as_or_nudge(order, Class::default(), environment, tries)
+    }
+
+    /// The same for content of a class: see [`get_as`](Self::get_as).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get_or_nudge`](Self::get_or_nudge).
+    pub fn get_as_or_nudge(
+        &mut self,
+        order: Order,
+        class: Class,
+        environment: &impl Environment,
+        tries: usize,
+    ) -> Result<FrameId, GetError> {
         let mut was_held = false;
         for _ in 0..tries {
-            match self.get(order) {
+            match self.get_as(order, class) {
                 Err(GetError::HeldElsewhere { .. }) => {
                     was_held = true;
                     self.nudge_others(environment);
@@ -65,7 +81,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             }
             environment.pause();
         }
-        self.get(order)
+        self.get_as(order, class)
     }
 
     /// Gives back the frames that the handle holds if another processor has asked for

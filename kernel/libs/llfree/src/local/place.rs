@@ -1,6 +1,6 @@
 //! From which trees a handle takes.
 //!
-//! One for parts of huge frames, one for whole ones, each reserved where possible
+//! One for parts of huge frames, one for whole ones, for each class, reserved where possible
 //! so that processors stay out of each other's way. A reservation keeps nobody
 //! from anything: whoever finds nothing better takes from any tree.
 
@@ -9,7 +9,8 @@ use persist::Persist;
 
 use super::Local;
 use crate::shape::Shape;
-use crate::zone::{Zone, line};
+use crate::tree::{Tag, Tree};
+use crate::zone::Zone;
 
 /// Where the next search begins.
 #[derive(Clone, Copy)]
@@ -17,15 +18,19 @@ pub(super) struct Place {
     pub(super) tree: usize,
     /// A frame in the tree: the one that was taken last.
     pub(super) near: usize,
+    /// Class of the tree. Where that is another one by now, the search begins anew; that
+    /// can't be while the tree is reserved.
+    pub(super) tag: Tag,
     pub(super) reserved: bool,
 }
 
 impl Place {
     /// Returns the start of a tree, not reserved.
-    pub(super) const fn at_start_of(tree: usize, tree_frames: usize) -> Self {
+    pub(super) const fn at_start_of(tree: usize, tree_frames: usize, tag: Tag) -> Self {
         Self {
             tree,
             near: tree * tree_frames,
+            tag,
             reserved: false,
         }
     }
@@ -70,7 +75,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     }
 
     /// Takes from this place from now on, and reserves its tree unless somebody
-    /// else has.
+    /// else has. If it is reserved, the tree is of the place's class.
     pub(super) fn move_to(&mut self, kind: usize, to: Place) {
         let zone = self.zone;
         if self.places[kind].reserved && self.places[kind].tree == to.tree {
@@ -78,7 +83,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return;
         }
         self.release(kind);
-        let reserved = zone.trees.reserve(&zone.persist, to.tree);
+        let reserved = zone.trees.reserve(&zone.persist, to.tree, to.tag);
         self.places[kind] = Place { reserved, ..to };
         if reserved {
             self.note(kind, to.tree + 1);
@@ -112,20 +117,41 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     }
 
     /// Moves to the tree that frees keep going into: what has just been freed is the
-    /// best to take next.
+    /// best to take next, for the class that the tree is of.
     #[inline(never)]
     pub(super) fn follow(&mut self, frame: FrameId) {
         let tree = frame.0 / Zone::<P, WORDS, TREE>::TREE_FRAMES;
         self.freed.times = 0;
-        if !self.trees.read(&self.zone.persist, tree).in_use() {
-            let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES);
-            let near = frame.0;
-            self.move_to(PARTS, Place { near, ..start });
+        let word = self.trees.read(&self.zone.persist, tree);
+        if word.in_use() {
+            return;
         }
+        let (served, class) = (self.classes.served(), word.class());
+        self.serve(class);
+        let tag = Tag::new(class);
+        let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES, tag);
+        let near = frame.0;
+        self.move_to(PARTS, Place { near, ..start });
+        self.serve(served);
     }
 
-    /// Writes down in the processor's line which tree it has reserved.
+    /// Whether a tree is of the class that a place there has it for. What is owed to it
+    /// may be of any.
+    #[inline(always)]
+    pub(super) fn is_tagged(&self, tree: usize, tag: Tag) -> bool {
+        self.trees.read(&self.zone.persist, tree).is_tagged(tag)
+    }
+
+    /// Whether it is no use to look for a block of this order in the tree of a place, or
+    /// there is something else to do first.
+    #[inline(always)]
+    pub(super) fn is_hindered(&self, seen: Tree, tag: Tag, order: u8) -> bool {
+        (seen.obstacles(tag, order) | self.wanted()) != 0
+    }
+
+    /// Writes down which tree the processor has reserved.
     fn note(&self, kind: usize, value: usize) {
-        self.line[line::TREES[kind]].store(&self.zone.persist, value as u64);
+        let place = self.classes.served().number() * self.places.len() + kind;
+        self.reserved[place].store(&self.zone.persist, value as u64);
     }
 }

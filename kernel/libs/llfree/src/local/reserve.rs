@@ -43,7 +43,7 @@ pub struct Reservation<'r, 'z, 'm, P: Persist, const WORDS: usize = 8, const TRE
 
 impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P, WORDS, TREE> {
     /// Reserves as many blocks as `blocks` has places, in up to eight rows of 64
-    /// frames.
+    /// frames, for content of the default class.
     ///
     /// # Errors
     ///
@@ -92,7 +92,8 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         let zone = self.zone;
         let Place { tree, near, .. } = self.places[PARTS];
         let start_of = |tree| tree * Zone::<P, WORDS, TREE>::TREE_FRAMES;
-        let best = zone.best_tree(tree + 1, order);
+        let best = zone.best_tree(tree + 1, order, self.classes.served());
+        let best = best.map(|(tree, _)| tree);
         let others = best.into_iter().chain(0..zone.trees.len());
         let places = others.map(|tree| (tree, start_of(tree)));
         core::iter::once((tree, near))

@@ -5,6 +5,7 @@ use persist::Persist;
 
 use super::Member;
 use super::error::{NodeGetError, NodeLocalError, NodePutError};
+use crate::class::Class;
 use crate::error::GetError;
 use crate::local::Local;
 use crate::zone::Zone;
@@ -82,7 +83,18 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
     /// Returns [`NodeGetError`] if no zone gave such a block.
     #[inline]
     pub fn get(&mut self, order: Order) -> Result<PhysAddr, NodeGetError> {
-        self.get_among(order, |_| true)
+        self.get_as(order, Class::default())
+    }
+
+    /// The same for content of a class: see [`Local::get_as`]. A near zone's memory of
+    /// other classes comes before a far zone's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    #[inline]
+    pub fn get_as(&mut self, order: Order, class: Class) -> Result<PhysAddr, NodeGetError> {
+        self.get_among(order, class, |_| true)
     }
 
     /// Takes a block from this node, or none.
@@ -92,10 +104,24 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
     /// Returns [`NodeGetError`] if no zone of the node gave such a block, or if it
     /// has none.
     pub fn get_on(&mut self, node: u32, order: Order) -> Result<PhysAddr, NodeGetError> {
+        self.get_as_on(node, order, Class::default())
+    }
+
+    /// The same for content of a class: see [`Local::get_as`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get_on`](Self::get_on).
+    pub fn get_as_on(
+        &mut self,
+        node: u32,
+        order: Order,
+        class: Class,
+    ) -> Result<PhysAddr, NodeGetError> {
         if self.members.iter().all(|member| member.node != node) {
             return Err(NodeGetError::NoZone { node });
         }
-        self.get_among(order, |other| other == node)
+        self.get_among(order, class, |other| other == node)
     }
 
     /// Returns a block, or an aligned part of one, to the zone that it is of.
@@ -137,6 +163,7 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
     fn get_among(
         &mut self,
         order: Order,
+        class: Class,
         is_asked: impl Fn(u32) -> bool,
     ) -> Result<PhysAddr, NodeGetError> {
         let (mut zones, mut held) = (0, 0);
@@ -146,7 +173,7 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
                 continue;
             }
             zones += 1;
-            match self.get_in(zone, order) {
+            match self.get_in(zone, order, class) {
                 Ok(address) => return Ok(address),
                 Err(cause @ GetError::BadOrder { .. }) => {
                     // All zones serve the same orders.
@@ -168,7 +195,7 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
 
     /// Takes a block from this zone.
     #[inline]
-    fn get_in(&mut self, zone: usize, order: Order) -> Result<PhysAddr, GetError> {
+    fn get_in(&mut self, zone: usize, order: Order, class: Class) -> Result<PhysAddr, GetError> {
         let member = &self.members[zone];
         if order == Zone::<P, WORDS, TREE>::GIANT_ORDER
             && !member.start.is_aligned(order.bytes() as u64)
@@ -176,7 +203,7 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
             let alignment = Order::of_alignment(member.start.0 / FRAME_SIZE as u64);
             return Err(GetError::Unaligned { order, alignment });
         }
-        let frame = self.locals[zone].get(order)?;
+        let frame = self.locals[zone].get_as(order, class)?;
         Ok(member.address(frame))
     }
 }

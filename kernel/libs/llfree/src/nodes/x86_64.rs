@@ -9,6 +9,7 @@ use ::x86_64::structures::paging::{FrameAllocator, FrameDeallocator, PageSize, P
 use persist::Persist;
 
 use super::{Member, NodeLocal, NodePutError};
+use crate::class::Class;
 use crate::x86_64::{PHYS_BITS, PhysError, order_of};
 
 /// A processor's handle on several zones that speaks of physical frames.
@@ -23,6 +24,7 @@ pub struct NodeFrames<
     const TREE: usize = 32,
 > {
     local: NodeLocal<'z, 'm, P, N, WORDS, TREE>,
+    class: Class,
     failed_frees: u64,
     last_error: Option<NodePutError>,
 }
@@ -54,9 +56,16 @@ impl<'z, 'm, P: Persist, const N: usize, const WORDS: usize, const TREE: usize>
         }
         Ok(Self {
             local,
+            class: Class::default(),
             failed_frees: 0,
             last_error: None,
         })
+    }
+
+    /// Sets what the frames are for that are allocated from now on: page tables, say,
+    /// are [`Class::Immovable`].
+    pub const fn set_class(&mut self, class: Class) {
+        self.class = class;
     }
 
     /// Returns the handle, for all that the traits can't say.
@@ -102,7 +111,7 @@ unsafe impl<S: PageSize, P: Persist, const N: usize, const WORDS: usize, const T
     FrameAllocator<S> for NodeFrames<'_, '_, P, N, WORDS, TREE>
 {
     fn allocate_frame(&mut self) -> Option<PhysFrame<S>> {
-        let address = self.local.get(order_of::<S>()).ok()?;
+        let address = self.local.get_as(order_of::<S>(), self.class).ok()?;
         PhysFrame::from_start_address(PhysAddr::new(address.0)).ok()
     }
 }

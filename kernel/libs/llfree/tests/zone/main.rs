@@ -3,6 +3,7 @@
 //! One binary: what the modules share is built once.
 
 mod batch;
+mod classes;
 mod common;
 mod debts;
 mod flushes;

@@ -9,7 +9,7 @@
 use std::mem::ManuallyDrop;
 
 use frame::{FrameId, Order};
-use llfree::{Claims, GetError, Local, PutError, Zone};
+use llfree::{Claims, Class, GetError, Local, PutError, Zone};
 use persist::{Eadr, Persist};
 use proptest::prelude::*;
 
@@ -20,6 +20,7 @@ enum Step {
     Get {
         cpu: usize,
         order: u8,
+        class: Class,
     },
     GetAt {
         cpu: usize,
@@ -57,7 +58,8 @@ fn step_from(least: u8) -> impl Strategy<Value = Step> {
     let orders = move || least..13;
     // Orders above the largest and frames beyond the end are input too.
     prop_oneof![
-        8 => (cpu.clone(), orders()).prop_map(|(cpu, order)| Step::Get { cpu, order }),
+        8 => (cpu.clone(), orders(), prop::sample::select(&Class::ALL[..]))
+            .prop_map(|(cpu, order, class)| Step::Get { cpu, order, class }),
         2 => (cpu.clone(), any::<usize>(), orders())
             .prop_map(|(cpu, frame, order)| Step::GetAt { cpu, frame, order }),
         6 => (cpu.clone(), any::<usize>(), 0..4_u8, any::<usize>())
@@ -270,12 +272,13 @@ fn play_step<P: Persist, const WORDS: usize, const TREE: usize>(
         Step::Get {
             cpu,
             order: exponent,
+            class,
         } => {
             let order = order(exponent);
-            let mut result = locals[cpu].get(order);
+            let mut result = locals[cpu].get_as(order, class);
             if matches!(result, Err(GetError::HeldElsewhere { .. })) {
                 drain_others(locals, cpu);
-                result = locals[cpu].get(order);
+                result = locals[cpu].get_as(order, class);
             }
             match result {
                 Ok(frame) => {

@@ -7,7 +7,7 @@ use frame::{FRAME_SIZE, Order, PhysAddr};
 use llfree::nodes::{
     Member, NodeGetError, NodeLocal, NodeLocalError, NodePutError, Nodes, NodesError,
 };
-use llfree::{GetError, LocalError, PutError, Zone};
+use llfree::{Class, GetError, LocalError, PutError, Zone};
 use persist::Volatile;
 
 use crate::common::{Random, Tables, order};
@@ -98,6 +98,25 @@ fn a_block_comes_from_the_own_node_until_that_is_full() {
         };
         let full = Err(NodeGetError::NoBlock { zones: 3, last });
         assert_eq!(local.get(Order::FRAME), full);
+    });
+}
+
+#[test]
+fn near_memory_of_another_class_comes_before_far_memory() {
+    with_nodes(|nodes| {
+        let mut local = local(nodes, 0, 0);
+        for taken in 0..FRAMES[1] {
+            // The only tree of the zone is not for one class alone.
+            let class = Class::ALL[taken % 2 + 1];
+            let address = local.get_as(Order::FRAME, class).unwrap();
+            assert_eq!(zone_of(address), Some(1));
+        }
+        let full = local.get_as_on(0, Order::FRAME, Class::Movable);
+        assert!(matches!(full, Err(NodeGetError::NoBlock { zones: 1, .. })));
+        let far = local.get_as(Order::FRAME, Class::Movable).unwrap();
+        assert_ne!(zone_of(far), Some(1));
+        let far = nodes.members()[zone_of(far).unwrap()].zone;
+        assert_eq!(far.class_stats(Class::Movable).trees, 1);
     });
 }
 
