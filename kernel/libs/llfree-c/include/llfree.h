@@ -4,6 +4,7 @@
  *     zone, one a range        llfree_create  llfree_recover  llfree_close
  *     handle, one a processor  llfree_local_open  llfree_local_close
  *     blocks of frames         llfree_get  llfree_get_at  llfree_put  llfree_drain
+ *     classes of content       llfree_get_as  llfree_count_class
  *     questions                llfree_count  llfree_validate  llfree_is_allocated  llfree_is_free
  *
  * Nothing is allocated and nothing printed here; all memory is given by the
@@ -85,6 +86,8 @@ typedef enum {
   LLFREE_RESULT_NOT_GIANT = 25,
   // Giant frames of this zone would not be what the hardware takes for one.
   LLFREE_RESULT_UNALIGNED = 26,
+  // The class of content is none of those listed.
+  LLFREE_RESULT_UNKNOWN_CLASS = 27,
 } llfree_result;
 
 // What contradicts what.
@@ -108,6 +111,19 @@ typedef enum {
   // A huge frame and the giant frame around it don't agree.
   LLFREE_INCONSISTENCY_KIND_GIANT = 8,
 } llfree_inconsistency_kind;
+
+// What a block is for. Trees of 64 MiB keep one class while there is room, so that
+// what stays put does not break the huge frames of what comes and goes.
+typedef enum {
+  // Anything: what `llfree_get` takes.
+  LLFREE_CLASS_MIXED = 0,
+  // What its owner can move elsewhere, or drop.
+  LLFREE_CLASS_MOVABLE = 1,
+  // What has to stay where it is, but may go at any time.
+  LLFREE_CLASS_IMMOVABLE = 2,
+  // What stays for as long as the machine runs, or nearly so.
+  LLFREE_CLASS_LONG_LIVED = 3,
+} llfree_class;
 
 // What a platform saves when power fails.
 typedef enum {
@@ -181,6 +197,16 @@ typedef struct {
   // Bitfield words that did not have all bits beyond the last frame set.
   size_t tail_forced;
 } llfree_recovery;
+
+// What the trees of one class have.
+typedef struct {
+  // Trees of the class. Those that are entirely free are of none.
+  size_t trees;
+  // Frames that are free in them, but for those that processors hold.
+  size_t free;
+  // Huge frames that are entirely free in them.
+  size_t huge_free;
+} llfree_class_stats;
 
 // How full a zone is.
 typedef struct {
@@ -343,6 +369,36 @@ llfree_result llfree_put(llfree_local *local, size_t frame, uint32_t order);
 // 1. `local` is null or a handle that has not been closed.
 // 2. No other call with this handle is under way.
 llfree_result llfree_drain(llfree_local *local);
+
+// Takes a block for content of a class, one of `llfree_class`, and stores its first
+// frame in `frame`. It is returned like any other.
+//
+// It comes from a tree of that class if there is room. Otherwise movable blocks are
+// taken from any tree; all others from trees of each other first, and then they turn
+// a movable tree into one of theirs. No class is out of memory while another is not.
+//
+// Returns what `llfree_get` does, and `LLFREE_RESULT_UNKNOWN_CLASS`.
+//
+// # Safety
+//
+// 1. `local` is null or a handle that has not been closed.
+// 2. No other call with this handle is under way.
+// 3. `frame` is null or points to where a number may be written.
+llfree_result llfree_get_as(llfree_local *local,
+                            uint32_t order,
+                            uint32_t class_,
+                            size_t *frame);
+
+// Stores in `stats` what the trees of a class have, one of `llfree_class`. Reads one
+// word a tree.
+//
+// # Safety
+//
+// 1. `zone` is null or a zone that has not been closed.
+// 2. `stats` is null or points to where an `llfree_class_stats` may be written.
+llfree_result llfree_count_class(const llfree_zone *zone,
+                                 uint32_t class_,
+                                 llfree_class_stats *stats);
 
 // Stores in `stats` how full a zone is. Reads one word a tree.
 //

@@ -67,10 +67,12 @@ pub enum Code {
     NotGiant = 25,
     /// Giant frames of this zone would not be what the hardware takes for one.
     Unaligned = 26,
+    /// The class of content is none of those listed.
+    UnknownClass = 27,
 }
 
 /// All codes, in the order of their numbers.
-const ALL: [Code; 27] = [
+const ALL: [Code; 28] = [
     Code::Ok,
     Code::NullArgument,
     Code::NoFrames,
@@ -98,6 +100,7 @@ const ALL: [Code; 27] = [
     Code::HeldElsewhere,
     Code::NotGiant,
     Code::Unaligned,
+    Code::UnknownClass,
 ];
 
 impl Code {
@@ -131,6 +134,7 @@ impl Code {
             Self::HeldElsewhere => c"other processors hold free frames of such a block",
             Self::NotGiant => c"the giant frame is allocated in parts",
             Self::Unaligned => c"giant frames would not be aligned in physical memory",
+            Self::UnknownClass => c"unknown class of content",
         }
     }
 }

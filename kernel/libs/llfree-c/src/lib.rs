@@ -12,11 +12,12 @@
 //! library.
 //!
 //! Unsafe code, all of it at the boundary: `memory` makes Rust memory of what C
-//! gives, `zone` and `local` trust the pointers that C passes back, `panic` calls
+//! gives, `zone`, `local`, `class` and `query` trust the pointers that C passes back, `panic` calls
 //! out when this code is wrong.
 #![no_std]
 
 mod any;
+mod class;
 mod code;
 mod local;
 mod memory;
@@ -25,6 +26,7 @@ mod panic;
 mod query;
 mod zone;
 
+pub use class::{Class, ClassStats, llfree_count_class, llfree_get_as};
 pub use code::{Code, llfree_text};
 pub use local::{
     Local, llfree_drain, llfree_get, llfree_get_at, llfree_local_close, llfree_local_open,

@@ -16,7 +16,7 @@ use crate::zone::Zone;
 /// disabled around each call, or the handlers have a handle of their own.
 #[repr(align(64))]
 pub struct Local {
-    any: AnyLocal,
+    pub(crate) any: AnyLocal,
     zone: NonNull<Zone>,
 }
 

@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-enum { HUGE_ORDER = 9, HUGE_FRAMES = 512, CPUS = 4 };
+enum { HUGE_ORDER = 9, HUGE_FRAMES = 512, TREE_FRAMES = 16384, CPUS = 4 };
 
 /* A few trees, the last of them incomplete. */
 static const size_t FRAMES = 3 * 16384 + 5 * HUGE_FRAMES + 77;
@@ -80,6 +80,39 @@ static void blocks_come_and_go(const llfree_config *config) {
 
     CHECK(llfree_local_close(local) == LLFREE_RESULT_OK);
     CHECK(llfree_validate(zone, NULL) == LLFREE_RESULT_OK);
+    CHECK(llfree_close(zone) == LLFREE_RESULT_OK);
+    release(memory);
+}
+
+static void what_stays_is_kept_apart_while_there_is_room(const llfree_config *config) {
+    llfree_memory memory = memory_for(config);
+    llfree_zone *zone = NULL;
+    llfree_local *local = NULL;
+    llfree_class_stats stats;
+    size_t frames[64], of_class[LLFREE_CLASS_LONG_LIVED + 1];
+    llfree_create(config, &memory, &zone);
+    CHECK(llfree_local_open(zone, 0, &local) == LLFREE_RESULT_OK);
+    for (size_t i = 0; i < 64; i++) {
+        uint32_t class = i % (LLFREE_CLASS_LONG_LIVED + 1);
+        CHECK(llfree_get_as(local, i % 8, class, &frames[i]) == LLFREE_RESULT_OK);
+        if (i <= LLFREE_CLASS_LONG_LIVED)
+            of_class[i] = frames[i] / TREE_FRAMES;
+        CHECK(frames[i] / TREE_FRAMES == of_class[class]);
+    }
+    for (uint32_t class = 0; class <= LLFREE_CLASS_LONG_LIVED; class++) {
+        CHECK(llfree_count_class(zone, class, &stats) == LLFREE_RESULT_OK);
+        CHECK(stats.trees == 1 && stats.free > 0 && stats.huge_free > 0);
+        for (uint32_t other = 0; other < class; other++)
+            CHECK(of_class[class] != of_class[other]);
+    }
+    for (size_t i = 0; i < 64; i++)
+        CHECK(llfree_put(local, frames[i], i % 8) == LLFREE_RESULT_OK);
+    llfree_drain(local);
+    CHECK(llfree_count_class(zone, LLFREE_CLASS_MOVABLE, &stats) == LLFREE_RESULT_OK);
+    CHECK(stats.trees == 0);
+    CHECK(llfree_get_as(local, 0, 4, frames) == LLFREE_RESULT_UNKNOWN_CLASS);
+    CHECK(llfree_count_class(zone, UINT32_MAX, &stats) == LLFREE_RESULT_UNKNOWN_CLASS);
+    CHECK(llfree_local_close(local) == LLFREE_RESULT_OK);
     CHECK(llfree_close(zone) == LLFREE_RESULT_OK);
     release(memory);
 }
@@ -203,6 +236,8 @@ static void null_is_a_result_everywhere(void) {
     CHECK(llfree_get_at(NULL, 0, 0) == null);
     CHECK(llfree_put(NULL, 0, 0) == null);
     CHECK(llfree_drain(NULL) == null);
+    CHECK(llfree_get_as(NULL, 0, 0, NULL) == null);
+    CHECK(llfree_count_class(NULL, 0, NULL) == null);
     CHECK(llfree_count(NULL, NULL) == null);
     CHECK(llfree_validate(NULL, NULL) == null);
     CHECK(llfree_is_allocated(NULL, 0));
@@ -315,6 +350,7 @@ int main(int argc, char **argv) {
         llfree_config config = {.frames = FRAMES, .cpus = CPUS, .domain = domains[i]};
         giant_frames_come_and_go_and_fall_apart(config);
         blocks_come_and_go(&config);
+        what_stays_is_kept_apart_while_there_is_room(&config);
         each_mistake_has_its_own_result(&config, cheat);
         memory_that_does_not_fit_is_refused(&config);
         what_is_allocated_survives_the_loss_of_everything_else(&config);
