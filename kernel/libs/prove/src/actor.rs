@@ -44,6 +44,9 @@ impl<'a> Actor<'a> {
             Op::Get(exponent) => {
                 self.take(site, exponent, || local.get(order(exponent)));
             }
+            Op::GetAs(exponent, class) => {
+                self.take(site, exponent, || local.get_as(order(exponent), class));
+            }
             Op::GetOrNudge(exponent) => self.take(site, exponent, || {
                 local.get_or_nudge(order(exponent), &Unreachable, TRIES)
             }),

@@ -1,5 +1,7 @@
 //! What the threads of a scenario do.
 
+use llfree::Class;
+
 use crate::random::Random;
 
 /// One call.
@@ -7,6 +9,8 @@ use crate::random::Random;
 pub(crate) enum Op {
     /// Takes a block of this order.
     Get(u8),
+    /// The same for content of a class.
+    GetAs(u8, Class),
     /// Takes this very block.
     GetAt(usize, u8),
     /// Returns a block of its own; which, the number says.

@@ -5,11 +5,12 @@ mod crashes;
 mod exhaustive;
 
 use llfree::Claims;
+use llfree::Class::{Immovable, LongLived, Movable};
 
 use crate::program::Mix;
 use crate::program::Op::{
-    Get, GetAt, GetMany, GetOrNudge, GiveBack, Lend, Offline, Online, Put, PutFrame, PutHalf,
-    PutMany, Reserve, Sync,
+    Get, GetAs, GetAt, GetMany, GetOrNudge, GiveBack, Lend, Offline, Online, Put, PutFrame,
+    PutHalf, PutMany, Reserve, Sync,
 };
 use crate::scenario::{Choose, Mode, Scenario, Shape, Work};
 
@@ -82,6 +83,17 @@ const LISTS: Mix = Mix {
         Reserve(3, 8, true),
         Reserve(1, 3, false),
         Sync,
+    ],
+    ..NARROW
+};
+/// Content of several classes.
+const CLASSES: Mix = Mix {
+    also: &[
+        GetAs(0, Movable),
+        GetAs(0, Immovable),
+        GetAs(0, LongLived),
+        GetAs(3, Immovable),
+        GetAs(7, Movable),
     ],
     ..NARROW
 };

@@ -4,7 +4,7 @@ use llfree::Claims;
 
 use crate::program::Op::{Drain, Get, GetAt, Put, PutFrame, PutHalf, PutOther, Share};
 use crate::scenario::{Scenario, Shape, Work};
-use crate::table::{GIANTS, LENT, LISTS, NARROW, REQUESTS, SERVICE, SINGLE, WIDE, base};
+use crate::table::{CLASSES, GIANTS, LENT, LISTS, NARROW, REQUESTS, SERVICE, SINGLE, WIDE, base};
 
 /// Those that most likely find something first.
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -17,6 +17,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         frames: 512,
         work: Work::Mix(3, WIDE),
         ..base("mix-of-all-orders")
+    },
+    Scenario {
+        work: Work::Mix(3, CLASSES),
+        ..base("mix-of-classes")
     },
     Scenario {
         claims: Claims::Off,

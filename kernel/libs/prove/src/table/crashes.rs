@@ -4,7 +4,9 @@ use llfree::Claims;
 
 use crate::program::Op::{Get, GetAt, Put, PutFrame, PutHalf, Share};
 use crate::scenario::{Mode, Scenario, Shape, Work};
-use crate::table::{ALL_ORDERS, GIANTS_AND_SERVICE, LENT, LISTS, NARROW, SINGLE, WIDE, base};
+use crate::table::{
+    ALL_ORDERS, CLASSES, GIANTS_AND_SERVICE, LENT, LISTS, NARROW, SINGLE, WIDE, base,
+};
 
 /// One mode after the other.
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -13,6 +15,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         work: Work::Mix(2, NARROW),
         schedules: [2_000, 60_000],
         ..base("eadr-mix-of-two")
+    },
+    Scenario {
+        mode: Mode::Eadr,
+        work: Work::Mix(2, CLASSES),
+        schedules: [1_000, 60_000],
+        ..base("eadr-classes")
     },
     Scenario {
         mode: Mode::Eadr,

@@ -1,9 +1,10 @@
 //! All schedules of a few calls, with power failures where a mode is named.
 
 use llfree::Claims;
+use llfree::Class::{Immovable, Movable};
 
 use crate::program::Op::{
-    Drain, Get, GetAt, GetOrNudge, GiveBack, Lend, Offline, Online, Put, PutFrame, Share,
+    Drain, Get, GetAs, GetAt, GetOrNudge, GiveBack, Lend, Offline, Online, Put, PutFrame, Share,
 };
 use crate::scenario::{Choose, Mode, Scenario, Work};
 use crate::table::{MILLION, base};
@@ -31,6 +32,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         before: &[(0, GetAt(0, 7)), (0, Share(1))],
         work: Work::Calls(&[&[Put(0), Get(0)], &[Put(0), Get(7)]]),
         ..all("all-splits")
+    },
+    Scenario {
+        work: Work::Calls(&[&[GetAs(0, Movable), Put(0)], &[GetAs(0, Immovable), Drain]]),
+        ..all("all-pairs-of-classes")
     },
     Scenario {
         work: Work::Calls(&[&[Get(7), Put(0)], &[Get(8)], &[Get(6)]]),
