@@ -13,7 +13,7 @@ use crate::chance::{Priorities, Walk};
 use crate::engine::{self, Chooser, Ending, Trail};
 use crate::exhaustive::Search;
 use crate::fiber::Stacks;
-use crate::image::{self, Remains};
+use crate::image;
 use crate::machine::{self, Machine, Touched, Watched};
 use crate::random::Random;
 
@@ -212,7 +212,7 @@ fn on_medium(name: &'static str, broken: bool, flag: usize, flushed: bool) -> Co
     let mut watch = || {
         machine::with(|machine| {
             let prefix = &image::prefixes(machine, 1, &mut random)[0];
-            let remains = Remains::new(machine, prefix, false);
+            let remains = image::remains(machine, prefix, false);
             remains.images(usize::MAX, &mut random, &mut look)
         })
         .map(drop)

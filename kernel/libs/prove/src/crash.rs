@@ -16,7 +16,7 @@ use llfree::Zone;
 use persist::Persist;
 
 use crate::fiber::Stacks;
-use crate::image::{self, Remains};
+use crate::image;
 use crate::judge::judge;
 use crate::ledger::{Expected, Ledger};
 use crate::machine::Machine;
@@ -105,15 +105,15 @@ impl<P: Persist + Default, const WORDS: usize, const TREE: usize> Crashes<P, WOR
         let flushed_caches = !P::DOMAIN.needs_flush();
         let mut random = self.random;
         for prefix in image::prefixes(machine, self.limits.cuts, &mut random) {
-            let remains = Remains::new(machine, &prefix, flushed_caches);
-            let expected = ledger.expected(&remains.acknowledged);
+            let remains = image::remains(machine, &prefix, flushed_caches);
+            let expected = ledger.expected(&image::acknowledged(machine, &prefix));
             let most = self.limits.images;
             all &= remains.images(most, &mut random, &mut |image| {
                 self.recover(image, &expected)
             })?;
         }
         self.random = random;
-        self.random.next();
+        self.random.number();
         self.counts.sampled += u64::from(!all);
         Ok(())
     }

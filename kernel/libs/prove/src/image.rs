@@ -1,27 +1,15 @@
-//! The images that a crash at one moment can leave on the medium.
+//! What of the machine's store buffers still reaches the cache in a crash.
 //!
-//! First, of each store buffer the oldest stores, any number, reach the cache. What
-//! is acknowledged depends on that too. With flushed caches (eADR) that is the
-//! image. Otherwise each line, or each word, is as it was durably, or after any
-//! later store to it.
+//! Of each buffer the oldest entries, any number. What is acknowledged depends on that
+//! too. What then reaches the medium, [`Remains`] knows.
 
 use crate::machine::{Machine, Waiting};
-use crate::medium::{LINE_WORDS, Write};
+use crate::medium::Write;
 use crate::random::Random;
+use crate::remains::Remains;
 
 /// How many entries of each buffer still make it.
 pub(crate) type Prefix = Vec<usize>;
-
-/// What can reach the medium, given how much of the buffers reaches the cache.
-pub(crate) struct Remains {
-    /// The content that it surely has.
-    base: Vec<u64>,
-    /// What else it may have: one of each of these lists, or nothing of it.
-    lines: Vec<Vec<Write>>,
-    words: Vec<Vec<Write>>,
-    /// How many more operations of each thread are acknowledged.
-    pub(crate) acknowledged: Vec<usize>,
-}
 
 /// Returns the ways to cut the buffers off, at most so many.
 pub(crate) fn prefixes(machine: &Machine, most: usize, random: &mut Random) -> Vec<Prefix> {
@@ -44,118 +32,33 @@ pub(crate) fn prefixes(machine: &Machine, most: usize, random: &mut Random) -> V
     }
 }
 
-impl Remains {
-    /// Finds out what can reach the medium.
-    pub(crate) fn new(machine: &Machine, prefix: &Prefix, flushed_caches: bool) -> Self {
-        let medium = &machine.medium;
-        let mut writes: Vec<Write> = Vec::new();
-        let mut acknowledged = vec![0; prefix.len()];
-        if !flushed_caches {
-            writes.extend(medium.dirty().flat_map(|(_, line)| &line.writes));
+/// Finds out what can reach the medium, given how much of the buffers reaches the cache.
+pub(crate) fn remains(machine: &Machine, prefix: &Prefix, flushed_caches: bool) -> Remains {
+    let store = |waiting: &Waiting| match *waiting {
+        Waiting::Store(word, _, value) if word < machine.persistent() => {
+            Some(Write { word, value })
         }
-        for (thread, (buffer, &cut)) in machine.buffers.iter().zip(prefix).enumerate() {
-            for waiting in buffer.iter().take(cut) {
-                match *waiting {
-                    Waiting::Store(word, _, value) if word < machine.persistent() => {
-                        writes.push(Write { word, value });
-                    }
-                    Waiting::Store(..) | Waiting::Flush(..) | Waiting::Order => {}
-                    Waiting::Acknowledge => acknowledged[thread] += 1,
-                }
-            }
-        }
-        let mut remains = Self {
-            base: medium.visible().to_vec(),
-            lines: Vec::new(),
-            words: Vec::new(),
-            acknowledged,
-        };
-        if flushed_caches {
-            remains.apply(&writes);
-        } else {
-            remains.base = medium.durable().to_vec();
-            remains.lines = grouped(&writes, |write| write.word / LINE_WORDS);
-            remains.words = grouped(&writes, |write| write.word);
-        }
-        remains
-    }
-
-    fn apply(&mut self, writes: &[Write]) {
-        for &Write { word, value } in writes {
-            self.base[word] = value;
-        }
-    }
-
-    /// Calls `check` with images, at most so many of each model; returns whether
-    /// these were all.
-    pub(crate) fn images(
-        &self,
-        most: usize,
-        random: &mut Random,
-        check: &mut dyn FnMut(&[u64]) -> Result<(), String>,
-    ) -> Result<bool, String> {
-        let lines = each(&self.base, &self.lines, most, random, check)?;
-        // Where each line has one word that changes, the models are the same.
-        if self.words.len() == self.lines.len() {
-            return Ok(lines);
-        }
-        Ok(each(&self.base, &self.words, most, random, check)? && lines)
-    }
-
-    /// Returns one of the images of the stronger model, by chance.
-    pub(crate) fn any_image(&self, random: &mut Random) -> Vec<u64> {
-        let mut image = self.base.clone();
-        for writes in &self.lines {
-            let upto = random.below(writes.len() + 1);
-            for &Write { word, value } in &writes[..upto] {
-                image[word] = value;
-            }
-        }
-        image
-    }
+        _ => None,
+    };
+    let stores: Vec<_> = reaching(machine, prefix)
+        .flat_map(|reaching| reaching.filter_map(store))
+        .collect();
+    Remains::new(&machine.medium, &stores, flushed_caches)
 }
 
-/// Returns the writes of each group, in order.
-fn grouped(writes: &[Write], group: impl Fn(&Write) -> usize) -> Vec<Vec<Write>> {
-    let mut groups: Vec<Vec<Write>> = Vec::new();
-    for &write in writes {
-        let same = |writes: &&mut Vec<Write>| group(&writes[0]) == group(&write);
-        match groups.iter_mut().find(same) {
-            Some(writes) => writes.push(write),
-            None => groups.push(vec![write]),
-        }
-    }
-    groups
+/// Returns how many more operations of each thread are acknowledged then.
+pub(crate) fn acknowledged(machine: &Machine, prefix: &Prefix) -> Vec<usize> {
+    let is_last = |waiting: &&Waiting| matches!(waiting, Waiting::Acknowledge);
+    reaching(machine, prefix)
+        .map(|reaching| reaching.filter(is_last).count())
+        .collect()
 }
 
-/// Calls `check` with the base and a prefix of each list: all ways, or some.
-fn each(
-    base: &[u64],
-    lists: &[Vec<Write>],
-    most: usize,
-    random: &mut Random,
-    check: &mut dyn FnMut(&[u64]) -> Result<(), String>,
-) -> Result<bool, String> {
-    let ways = lists.iter().map(|writes| writes.len() + 1);
-    let all = ways
-        .fold(1_usize, |all, ways| all.saturating_mul(ways))
-        .min(1 << 40);
-    let mut image = base.to_vec();
-    for number in 0..all.min(most) {
-        let mut number = if all <= most {
-            number
-        } else {
-            random.below(all)
-        };
-        image.copy_from_slice(base);
-        for writes in lists {
-            let upto = number % (writes.len() + 1);
-            number /= writes.len() + 1;
-            for &Write { word, value } in &writes[..upto] {
-                image[word] = value;
-            }
-        }
-        check(&image)?;
-    }
-    Ok(all <= most)
+/// Returns of each buffer what reaches the cache.
+fn reaching<'m>(
+    machine: &'m Machine,
+    prefix: &'m Prefix,
+) -> impl Iterator<Item = impl Iterator<Item = &'m Waiting>> {
+    let buffers = machine.buffers.iter().zip(prefix);
+    buffers.map(|(buffer, &cut)| buffer.iter().take(cut))
 }

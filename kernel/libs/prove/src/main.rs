@@ -32,9 +32,7 @@ mod judge;
 mod ledger;
 mod lists;
 mod machine;
-mod medium;
 mod program;
-mod random;
 mod recovery;
 mod report;
 mod scenario;
@@ -50,6 +48,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use arguments::Arguments;
+use crash_images::{medium, random, remains};
 use explore::{Budget, explore};
 
 /// Schedules of each scenario in a moment.

@@ -13,28 +13,35 @@
 //! with it.
 
 /// Words in a line.
-pub(crate) const LINE_WORDS: usize = 8;
+pub const LINE_WORDS: usize = 8;
 
 /// A store that has reached the cache.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Write {
+pub struct Write {
     /// Number of the word.
-    pub(crate) word: usize,
+    pub word: usize,
     /// Its new value.
-    pub(crate) value: u64,
+    pub value: u64,
 }
 
 /// The stores to a line that are not durable for sure.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Line {
+pub struct Line {
     /// How many stores before these are durable.
     durable: usize,
-    pub(crate) writes: Vec<Write>,
+    writes: Vec<Write>,
+}
+
+impl Line {
+    /// Returns them, oldest first.
+    pub fn writes(&self) -> &[Write] {
+        &self.writes
+    }
 }
 
 /// A range of persistent memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Medium {
+pub struct Medium {
     /// What is visible.
     visible: Vec<u64>,
     /// What is durable for sure.
@@ -49,7 +56,7 @@ pub(crate) struct Medium {
 
 impl Medium {
     /// A medium with this content, all of it durable.
-    pub(crate) fn new(content: Vec<u64>, threads: usize) -> Self {
+    pub fn new(content: Vec<u64>, threads: usize) -> Self {
         let lines = content.len().div_ceil(LINE_WORDS);
         Self {
             durable: content.clone(),
@@ -61,23 +68,23 @@ impl Medium {
     }
 
     /// Returns what is visible.
-    pub(crate) fn visible(&self) -> &[u64] {
+    pub fn visible(&self) -> &[u64] {
         &self.visible
     }
 
     /// Returns what is durable for sure.
-    pub(crate) fn durable(&self) -> &[u64] {
+    pub fn durable(&self) -> &[u64] {
         &self.durable
     }
 
     /// Returns the lines with stores that are not durable for sure.
-    pub(crate) fn dirty(&self) -> impl Iterator<Item = (usize, &Line)> {
+    pub fn dirty(&self) -> impl Iterator<Item = (usize, &Line)> {
         let lines = self.lines.iter().enumerate();
         lines.filter(|(_, line)| !line.writes.is_empty())
     }
 
     /// Notes that a word has a value now; false if it had it before.
-    pub(crate) fn write(&mut self, write: Write) -> bool {
+    pub fn write(&mut self, write: Write) -> bool {
         if self.visible[write.word] == write.value {
             return false;
         }
@@ -87,7 +94,7 @@ impl Medium {
     }
 
     /// Notes that a thread flushes these words.
-    pub(crate) fn flush(&mut self, thread: usize, words: std::ops::Range<usize>) {
+    pub fn flush(&mut self, thread: usize, words: std::ops::Range<usize>) {
         for line in words.start / LINE_WORDS..words.end.div_ceil(LINE_WORDS) {
             let Line { durable, writes } = &self.lines[line];
             self.flushed[thread].push((line, durable + writes.len()));
@@ -95,26 +102,34 @@ impl Medium {
     }
 
     /// Has what a thread has flushed so far wait for no more than its next update.
-    pub(crate) fn order(&mut self, thread: usize) {
+    pub fn order(&mut self, thread: usize) {
         let flushed = std::mem::take(&mut self.flushed[thread]);
         self.ordered[thread].extend(flushed);
     }
 
     /// Whether something is to be durable before a thread's next update.
-    pub(crate) fn waits(&self, thread: usize) -> bool {
+    pub fn waits(&self, thread: usize) -> bool {
         !self.ordered[thread].is_empty()
     }
 
     /// Notes that a thread is about to update a word.
-    pub(crate) fn update(&mut self, thread: usize) {
+    pub fn update(&mut self, thread: usize) {
         let ordered = std::mem::take(&mut self.ordered[thread]);
         self.complete(ordered);
     }
 
     /// Makes durable what a thread has flushed.
-    pub(crate) fn fence(&mut self, thread: usize) {
+    pub fn fence(&mut self, thread: usize) {
         self.order(thread);
         self.update(thread);
+    }
+
+    /// Writes back a line of which more stores than this are not durable, all but the
+    /// last ones: no cache keeps a line for ever.
+    pub fn evict(&mut self, line: usize, keep: usize) {
+        let Line { durable, writes } = &self.lines[line];
+        let upto = durable + writes.len().saturating_sub(keep);
+        self.complete(vec![(line, upto)]);
     }
 
     fn complete(&mut self, flushed: Vec<(usize, usize)>) {
@@ -150,6 +165,17 @@ mod tests {
         assert_eq!((medium.durable()[0], medium.durable()[8]), (1, 0));
         assert_eq!(medium.dirty().count(), 2);
         assert_eq!((medium.visible()[0], medium.visible()[8]), (2, 3));
+    }
+
+    #[test]
+    fn an_evicted_line_keeps_its_last_stores() {
+        let mut medium = Medium::new(vec![0; 8], 1);
+        (1..=5).for_each(|value| assert!(medium.write(write(2, value))));
+        medium.evict(0, 2);
+        assert_eq!((medium.durable()[2], medium.visible()[2]), (3, 5));
+        medium.flush(0, 2..3);
+        medium.fence(0);
+        assert_eq!((medium.durable()[2], medium.dirty().count()), (5, 0));
     }
 
     #[test]

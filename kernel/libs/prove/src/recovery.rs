@@ -9,7 +9,7 @@ use persist::Persist;
 use crate::chance::Walk;
 use crate::engine::{self, Ending, Trail};
 use crate::fiber::Stacks;
-use crate::image::{self, Remains};
+use crate::image;
 use crate::machine::{self, Machine, Touched, Watched};
 use crate::random::Random;
 use crate::tables::Tables;
@@ -57,13 +57,13 @@ pub(crate) fn recover<'t, P: Persist + Default, const WORDS: usize, const TREE: 
     let mut machine = Machine::new(ranges, touched, helpers);
     machine.start_with(image.to_vec());
     let outer = machine::install(Some(machine));
-    let mut walk = Walk::new(random.next());
+    let mut walk = Walk::new(random.number());
     let mut watch = || {
         machine::with(|machine| {
             if std::mem::take(&mut machine.changed) {
                 let prefix = image::prefixes(machine, 2, random);
                 let prefix = &prefix[random.below(prefix.len())];
-                let remains = Remains::new(machine, prefix, !P::DOMAIN.needs_flush());
+                let remains = image::remains(machine, prefix, !P::DOMAIN.needs_flush());
                 fail(remains.any_image(random));
             }
         });
