@@ -37,6 +37,9 @@ pub struct Options {
     /// Whether caches are lost with the power, which is emulated in DRAM
     /// (`powercut`).
     pub powercut: bool,
+    /// Whether the host watches what reaches persistent memory, so that a reset may end
+    /// a cycle in any domain (`traced`).
+    pub traced: bool,
     /// Most processors to start, all by default (`cpus=`).
     pub cpus: Option<u32>,
     /// Seconds that a processor may take for a job (`patience=`).
@@ -63,6 +66,7 @@ impl Default for Options {
             crash: Crash::Timer,
             reset: Reset::Any,
             powercut: false,
+            traced: false,
             cpus: None,
             patience: 120,
             quick: false,
@@ -108,6 +112,7 @@ impl Options {
                 self.reset = reset.ok_or_else(wrong("any, orderly, triple-fault"))?;
             }
             "powercut" => self.powercut = read::switch(value).ok_or_else(wrong("on, off"))?,
+            "traced" => self.traced = read::switch(value).ok_or_else(wrong("on, off"))?,
             "cpus" => {
                 let cpus = read::count(value).filter(|cpus| *cpus > 0);
                 self.cpus = Some(cpus.ok_or_else(wrong("a number from 1"))?);
@@ -143,8 +148,8 @@ impl Options {
 }
 
 /// The keys that exist.
-pub const KEYS: &str = "seed, cycles, crash, reset, powercut, cpus, patience, quick, framebuffer, \
-                        pmem.format, pmem.overwrite, pmem.emulate, run, break";
+pub const KEYS: &str = "seed, cycles, crash, reset, powercut, traced, cpus, patience, quick, \
+                        framebuffer, pmem.format, pmem.overwrite, pmem.emulate, run, break";
 
 /// The parts of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,8 +30,8 @@ fn an_empty_command_line_permits_no_formatting() {
 
 #[test]
 fn every_option_is_read() {
-    let text = "seed=0x2a cycles=9 crash=recovery:1-900 reset=orderly powercut cpus=3 patience=7 \
-                quick framebuffer=off \
+    let text = "seed=0x2a cycles=9 crash=recovery:1-900 reset=orderly powercut traced cpus=3 \
+                patience=7 quick framebuffer=off \
                 pmem.emulate=256M@512M run=crash,selftest break=hang";
     assert_eq!(
         accepted(text),
@@ -45,6 +45,7 @@ fn every_option_is_read() {
             },
             reset: Reset::Orderly,
             powercut: true,
+            traced: true,
             cpus: Some(3),
             patience: 7,
             quick: true,
@@ -161,6 +162,7 @@ fn a_wrong_value_leaves_the_default_and_says_what_is_possible() {
         ("crash=sleep:1", CRASHES),
         ("reset=maybe", "any, orderly, triple-fault"),
         ("powercut=perhaps", "on, off"),
+        ("traced=2", "on, off"),
         ("cpus=0", "a number from 1"),
         ("quick=maybe", "on, off"),
         ("framebuffer=2", "on, off"),

@@ -171,12 +171,19 @@ macro_rules! instruction {
             #[inline(always)]
             fn flush<T: ?Sized>(self, value: &T) {
                 for line in lines(value) {
+                    // A load of the line first: emulators don't tell observers what
+                    // a write-back is of, but they do so of a load. The line is in
+                    // the cache, since it was just stored to.
+                    //
                     // SAFETY:
                     // - The instruction exists: `self` is the proof.
-                    // - It does not fault: the line holds a byte of a live reference.
-                    // - It changes no memory, flag or register that Rust sees.
+                    // - Neither faults: the line holds a byte of a live reference.
+                    // - They change no memory, flag or register that Rust sees, but
+                    //   for one that is theirs; others may store to the line
+                    //   meanwhile, which the compiler does not see.
                     unsafe {
-                        asm!(concat!($mnemonic, " [{line}]"), line = in(reg) line,
+                        asm!("mov {seen}, [{line}]", concat!($mnemonic, " [{line}]"),
+                             line = in(reg) line, seen = out(reg) _,
                              options(nostack, preserves_flags));
                     }
                 }
