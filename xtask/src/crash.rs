@@ -32,7 +32,8 @@ use crate::{
     workspace,
 };
 
-pub(crate) use campaign::Campaign;
+pub(crate) use campaign::{Campaign, fresh_dir};
+pub(crate) use failure::free_dir;
 pub(crate) use series::{Kind, Phase, Series};
 pub(crate) use tally::Tally;
 

@@ -46,10 +46,21 @@ pub(crate) struct Machine {
     /// Whether to boot directly in half the time: without a screen, and by the
     /// smaller firmware that QEMU brings along.
     pub(crate) lean: bool,
+    /// What writes down every store to the first module.
+    pub(crate) trace: Option<Trace>,
     /// Whether to show the screen in a window.
     pub(crate) display: bool,
     /// Whether to wait for a debugger.
     pub(crate) gdb: bool,
+}
+
+/// A plugin that writes down what reaches the first module.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace {
+    /// The plugin.
+    pub(crate) plugin: PathBuf,
+    /// What it writes.
+    pub(crate) out: PathBuf,
 }
 
 /// What executes the guest's instructions.
@@ -143,6 +154,10 @@ impl Machine {
         }
         options.option("-machine", machine);
         match self.engine {
+            // A store must be written down before anything else happens.
+            Engine::Tcg if self.trace.is_some() => {
+                options.option("-accel", "tcg,thread=single");
+            }
             // Processors really run at the same time, which races need.
             Engine::Tcg => options.option("-accel", "tcg,thread=multi"),
             Engine::Kvm => options.option("-accel", "kvm"),
@@ -159,6 +174,16 @@ impl Machine {
         options.option("-device", "pvpanic");
         // The last way out for a kernel that cannot find ACPI's power-off.
         options.option("-device", "isa-debug-exit");
+        if let (Some(trace), Some(module)) = (&self.trace, self.modules.first()) {
+            let mut value = OsString::from("file=");
+            value.push(&trace.plugin);
+            value.push(",out=");
+            value.push(&trace.out);
+            value.push(",module=");
+            value.push(&module.file);
+            value.push(format!(",bytes={}", module.size.as_bytes()));
+            options.option("-plugin", value);
+        }
         for table in &self.tables {
             options.with_path("-acpitable", "file=", table);
         }

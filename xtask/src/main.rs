@@ -32,6 +32,7 @@ mod shell;
 mod summary;
 mod test;
 mod tools;
+mod trace;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ enum Subcommand {
     Run(run::Args),
     Test(test::Args),
     Crash(crash::Args),
+    Trace(trace::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
     Prove(prove::Args),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Subcommand::Run(args) => run::main(&args),
         Subcommand::Test(args) => test::main(&args),
         Subcommand::Crash(args) => crash::main(&args),
+        Subcommand::Trace(args) => trace::main(&args),
         Subcommand::Bench(args) => bench::main(&args),
         Subcommand::Fuzz(args) => fuzz::main(&args),
         Subcommand::Prove(args) => prove::main(&args),

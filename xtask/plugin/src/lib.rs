@@ -11,14 +11,11 @@
 //! the operand of `clwb`, which accesses nothing. So the kernel loads from a line just
 //! before it writes it back, and a write-back without a load right before it is an
 //! event of its own, which no trace may have.
+//!
+//! Here is the format; `plugin.rs` is what QEMU loads.
 
 mod event;
 mod instruction;
-// The host's tests have no QEMU to link with.
-#[cfg(not(test))]
-mod plugin;
-#[cfg(not(test))]
-mod qemu;
 
 pub use event::{EVENT_BYTES, Event, What};
 pub use instruction::Kind;

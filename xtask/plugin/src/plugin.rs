@@ -7,6 +7,8 @@
     reason = "QEMU calls with its own pointers and is called back"
 )]
 
+mod qemu;
+
 use std::{
     ffi::{CStr, c_char, c_int, c_uint, c_void},
     fs::File,
@@ -16,7 +18,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use crate::{Event, Kind, What, qemu};
+use perennial_trace::{Event, Kind, What};
 
 /// The version of the interface that this plugin is written for.
 #[unsafe(export_name = "qemu_plugin_version")]

@@ -164,7 +164,11 @@ impl Shared<'_> {
 
 /// A directory for a persistent file, in memory where the host has such a place:
 /// what is on a disk is waited for.
-fn fresh_dir() -> Result<tempfile::TempDir> {
+///
+/// # Errors
+///
+/// Returns an error where none can be made.
+pub(crate) fn fresh_dir() -> Result<tempfile::TempDir> {
     let memory = PathBuf::from("/dev/shm");
     let parent = if fs::metadata(&memory).is_ok_and(|found| found.is_dir()) {
         memory

@@ -63,7 +63,11 @@ impl Failure {
 }
 
 /// Makes the first directory of this name and a number that does not exist yet.
-fn free_dir(parent: &Path, name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// Returns an error where that is not possible.
+pub(crate) fn free_dir(parent: &Path, name: &str) -> Result<PathBuf> {
     fs::create_dir_all(parent)?;
     for number in 1.. {
         let dir = parent.join(format!("{name}-{number}"));

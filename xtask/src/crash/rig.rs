@@ -368,6 +368,7 @@ fn machine(series: Series, artifacts: &Artifacts, dir: &Path, file: &Path) -> Re
         tables: Vec::new(),
         lean: !series.uefi,
         display: false,
+        trace: None,
         gdb: false,
     })
 }

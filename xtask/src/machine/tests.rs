@@ -18,6 +18,7 @@ fn machine() -> Machine {
         firmware: None,
         lean: false,
         display: false,
+        trace: None,
         gdb: false,
     }
 }

@@ -128,6 +128,12 @@ pub(crate) enum Mutant {
     ReadyEarly,
     /// A processor takes a frame that nobody keeps account of.
     LeakOneFrame,
+    /// The bits of a taken block are not written back.
+    GetSkipsFlush,
+    /// Cleared bits are not written back.
+    PutSkipsFlush,
+    /// What is written back is not waited for.
+    FenceIsMissing,
 }
 
 impl Args {

@@ -89,6 +89,7 @@ impl Setup {
             firmware: args.tests.firmware.clone(),
             display: args.display,
             lean: false,
+            trace: None,
             gdb: args.gdb,
         };
         Ok(Self { machine, fresh })

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     build::{self, BuildOptions},
-    fuzz, prove, shell, workspace,
+    fuzz, prove, shell, trace, workspace,
 };
 
 use super::{Tally, conduct::Conductor, crashes, said, trial::Trial};
@@ -37,6 +37,8 @@ pub(super) enum Ring {
     Images,
     /// The kernel, broken again and again.
     Crashes,
+    /// The kernel, traced, and broken at its stores.
+    Trace,
 }
 
 /// The name of the outermost ring, which is made of trials.
@@ -48,7 +50,7 @@ const AT_ONCE: usize = 2;
 
 impl Ring {
     /// All rings, the innermost first.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Format,
         Self::Lints,
         Self::Host,
@@ -56,6 +58,7 @@ impl Ring {
         Self::Prove,
         Self::Images,
         Self::Crashes,
+        Self::Trace,
     ];
 
     /// Its name.
@@ -68,6 +71,7 @@ impl Ring {
             Self::Prove => "prove",
             Self::Images => "images",
             Self::Crashes => "crashes",
+            Self::Trace => "trace",
         }
     }
 
@@ -93,6 +97,7 @@ impl Ring {
             Self::Prove => prove::slice(),
             Self::Images => build::build(&BuildOptions::default()).map(drop),
             Self::Crashes => crashes::run(),
+            Self::Trace => trace::slice(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::ledger::{Expected, Ledger};
 use crate::machine::Machine;
 use crate::random::Random;
 use crate::recovery::{self, HELPERS, Share};
+use crate::remains;
 use crate::tables::Tables;
 
 /// How deep power failures are nested.
@@ -235,9 +236,7 @@ impl<P: Persist + Default, const WORDS: usize, const TREE: usize> Crashes<P, WOR
 }
 
 fn fingerprint(image: &[u64], expected: &Expected) -> u64 {
-    let mut hash = image.iter().fold(0, |hash: u64, word| {
-        (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    });
+    let mut hash = remains::digest(image.iter().copied());
     let mut hasher = DefaultHasher::new();
     for block in &expected.owned {
         hash = hash.wrapping_add((block.first as u64 + 1) << block.order);

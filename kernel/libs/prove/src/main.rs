@@ -48,7 +48,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use arguments::Arguments;
-use crash_images::{medium, random, remains};
+use crash_images::{lines, medium, random, remains};
 use explore::{Budget, explore};
 
 /// Schedules of each scenario in a moment.

@@ -114,3 +114,10 @@ fn each(
     }
     Ok(all <= most)
 }
+
+/// Returns a number that tells images apart, nearly always.
+pub fn digest(image: impl IntoIterator<Item = u64>) -> u64 {
+    image.into_iter().fold(0, |hash: u64, word| {
+        (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}

@@ -3,25 +3,10 @@
 use std::ops::Range;
 
 use llfree::{Layout, Memory};
+
 use persist::LINE_BYTES;
 
-/// Bytes that start at a line.
-struct Lines {
-    bytes: Vec<u8>,
-    len: usize,
-}
-
-impl Lines {
-    fn new(len: usize) -> Self {
-        let bytes = vec![0; len + LINE_BYTES];
-        Self { bytes, len }
-    }
-
-    fn get(&mut self) -> &mut [u8] {
-        let skip = self.bytes.as_ptr().align_offset(LINE_BYTES);
-        &mut self.bytes[skip..][..self.len]
-    }
-}
+use crate::lines::Lines;
 
 /// Bytes behind the upper tables, for what a host has to know.
 const HOST_BYTES: usize = LINE_BYTES;
@@ -57,9 +42,7 @@ impl Tables {
 
     /// Overwrites the lower tables.
     pub(crate) fn set_lower(&mut self, image: &[u64]) {
-        for (bytes, word) in self.lower.get().as_chunks_mut().0.iter_mut().zip(image) {
-            *bytes = word.to_ne_bytes();
-        }
+        self.lower.fill(image);
     }
 
     /// Returns where lower and upper tables are.
