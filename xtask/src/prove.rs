@@ -30,7 +30,7 @@ use output::{Output, Progress};
 /// history and the seed that replays it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Try as much as the targets ask for: the better part of an hour instead of two
+    /// Try as much as the targets ask for: half an hour instead of two
     /// minutes.
     #[arg(long)]
     full: bool,

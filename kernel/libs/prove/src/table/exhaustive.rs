@@ -12,7 +12,7 @@ use crate::table::{MILLION, base};
 const fn all(name: &'static str) -> Scenario {
     Scenario {
         choose: Choose::All,
-        schedules: [20_000, 10 * MILLION],
+        schedules: [20_000, 3 * MILLION],
         ..base(name)
     }
 }
