@@ -56,7 +56,8 @@ impl core::error::Error for ResolveError {}
 impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE> {
     /// Lists the frames that were on their way between a processor and the tables
     /// when the zone's last life ended, or an earlier one: allocated, but perhaps
-    /// nobody's. At most 64 a processor and crash.
+    /// nobody's. At most 64 a processor and crash, in mode
+    /// [`Batched`](persist::Mode::Batched) 128.
     pub fn uncertain(&self) -> impl Iterator<Item = FrameId> {
         self.doubts().flat_map(|bits| {
             let set = (0..WORD_FRAMES).filter(move |bit| bits.mask >> bit & 1 != 0);

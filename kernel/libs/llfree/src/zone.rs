@@ -123,7 +123,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     ///
     /// What the operations that were in flight have done is either complete or
     /// not there, with two exceptions: a part of the blocks of order 7 and 8 may
-    /// have changed hands, and up to 64 frames a processor may be
+    /// have changed hands, and up to 64 frames a processor, in mode
+    /// [`Batched`](persist::Mode::Batched) up to 128, may be
     /// [uncertain](Self::uncertain).
     ///
     /// [`Recovering`] does the same with several processors.

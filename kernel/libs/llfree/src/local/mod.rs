@@ -50,8 +50,10 @@ pub use self::reserve::Reservation;
 /// Up to 64 free frames of one row that it takes from, up to 64 freed frames of
 /// another, and up to eight free huge frames. Where frames are plenty, it also puts
 /// off counting what it has freed, for up to 1/64 of the zone. All this is free in
-/// all statistics, but nobody else can take it. [`drain`](Self::drain) returns it; a processor calls it before it idles. A
-/// processor that fails to get a block asks the others to drain, which they do
+/// all statistics, but nobody else can take it. [`drain`](Self::drain) returns it; a
+/// processor calls it before it idles.
+///
+/// A processor that fails to get a block asks the others to drain, which they do
 /// with their next call that is not answered from a held row, and reports what
 /// is still out of reach as [`GetError::HeldElsewhere`];
 /// [`get_or_nudge`](Self::get_or_nudge) also wakes those that sleep.

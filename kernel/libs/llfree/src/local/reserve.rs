@@ -25,10 +25,11 @@ use crate::zone::Zone;
 ///
 /// [`publish`](Self::publish) makes all of them durable and returns them. Dropped
 /// without that, or if power fails before, they are free again, except that up to 64
-/// frames may be [uncertain](Zone::uncertain) instead. Where the platform saves caches, or nothing,
-/// and on processors beyond a quarter of the slots, each block is simply taken, and
-/// those that a power failure hits stay allocated like that of any operation in
-/// flight.
+/// frames may be [uncertain](Zone::uncertain) instead.
+///
+/// Where the platform saves caches, or nothing, and on processors beyond a quarter of
+/// the slots, each block is simply taken, and those that a power failure hits stay
+/// allocated like that of any operation in flight.
 ///
 /// Until they are published they must not be returned by themselves.
 #[must_use = "blocks that are not published are returned"]
