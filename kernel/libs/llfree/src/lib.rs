@@ -103,7 +103,7 @@ pub use layout::{Layout, Memory};
 pub use local::{DoubleFrees, Environment, Local, Reservation, Unreachable};
 pub use lower::Recovery;
 pub use offline::{OfflineError, OnlineError};
-pub use query::{ClassStats, HugeState, Stats};
+pub use query::{ClassStats, HugeState, Stats, TreeStats};
 pub use reclaim::{Backing, Reclaim, ReclaimError, ReturnError};
 pub use reconcile::Reconciled;
 pub use recovering::{Incomplete, Recovering};

@@ -39,6 +39,23 @@ pub struct Stats {
     pub trees_free: usize,
 }
 
+/// What one tree has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TreeStats {
+    /// Frames in all: fewer in the last tree only.
+    pub frames: usize,
+    /// Frames that are free, but for those that processors hold or have not counted
+    /// yet.
+    pub free: usize,
+    /// Huge frames that are entirely free; a hint while others allocate and free.
+    pub huge_free: usize,
+    /// Its class; none if it is entirely free.
+    pub class: Option<Class>,
+    /// Whether a processor takes from it.
+    pub in_use: bool,
+}
+
 /// What the trees of one class have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,23 +127,33 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     /// class: [`Stats::trees_free`] counts them. Reads one word a tree.
     pub fn class_stats(&self, class: Class) -> ClassStats {
         let mut stats = ClassStats::default();
-        let all = 0..self.trees.len();
-        for tree in all.filter(|&tree| self.class_of(tree) == Some(class)) {
-            let word = self.trees.read(&self.persist, tree);
+        let trees = (0..self.trees.len()).filter_map(|tree| self.tree_stats(tree));
+        for tree in trees.filter(|tree| tree.class == Some(class)) {
             stats.trees += 1;
-            stats.free += word.free();
-            stats.huge_free += word.whole().max(0).cast_unsigned();
+            stats.free += tree.free;
+            stats.huge_free += tree.huge_free;
         }
         stats
     }
 
-    /// Returns the class of a tree, or `None` if it is entirely free or does not exist.
-    pub fn class_of(&self, tree: usize) -> Option<Class> {
+    /// Returns what a tree has, or `None` if it does not exist. Reads its word.
+    pub fn tree_stats(&self, tree: usize) -> Option<TreeStats> {
         if tree >= self.trees.len() {
             return None;
         }
-        let word = self.trees.read(&self.persist, tree);
-        (word.free() < self.frames_of(tree)).then_some(word.class())
+        let (word, frames) = (self.trees.read(&self.persist, tree), self.frames_of(tree));
+        Some(TreeStats {
+            frames,
+            free: word.free(),
+            huge_free: word.whole().max(0).cast_unsigned(),
+            class: (word.free() < frames).then_some(word.class()),
+            in_use: word.in_use(),
+        })
+    }
+
+    /// Returns the class of a tree, or `None` if it is entirely free or does not exist.
+    pub fn class_of(&self, tree: usize) -> Option<Class> {
+        self.tree_stats(tree)?.class
     }
 
     /// Returns how many frames are offline.

@@ -26,6 +26,7 @@ mod recovery;
 mod region;
 mod reserve;
 mod roots;
+mod stats;
 mod stress;
 mod traps;
 mod work;
