@@ -6,8 +6,8 @@
 //! serves one class for as long as there is room elsewhere for the others. When that
 //! gets short, a [`Policy`] decides who may take from whom.
 //!
-//! A tree has a class while anything in it is allocated, and takes on that of the first
-//! one who takes from it. Classes are soft state: nothing of them is on the medium, and
+//! A tree has a class while anything in it is allocated or offline: that of the first who
+//! reserves it, and until then the one that it had before. Classes are soft state: nothing of them is on the medium, and
 //! after recovery all trees are [`Class::Mixed`].
 
 /// What a block is for, as far as that says how long it will stay where it is.

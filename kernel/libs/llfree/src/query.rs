@@ -99,8 +99,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     }
 
     /// Returns how full the zone is. Reads one word a tree, and one line a
-    /// processor: what processors hold counts as free, but the huge frames and
-    /// trees that they hold a part of don't.
+    /// processor: what processors hold counts as free, but huge frames of which they
+    /// hold a part, and trees, don't.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             frames: self.frames(),
@@ -111,15 +111,18 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
             trees: self.trees.len(),
             trees_free: 0,
         };
+        let mut whole = 0;
         for index in 0..self.trees.len() {
             let tree = self.trees.read(&self.persist, index);
             stats.free += tree.free();
-            stats.huge_free += tree.whole().max(0).cast_unsigned();
+            whole += tree.whole();
             stats.trees_free += usize::from(tree.free() == Self::TREE_FRAMES);
         }
-        stats.free += (0..self.cpus())
-            .map(|cpu| self.out_of_reach(cpu))
-            .sum::<usize>();
+        for (rest, owed) in (0..self.cpus()).map(|cpu| self.kept_by(cpu)) {
+            stats.free += rest + owed.frames;
+            whole += owed.whole;
+        }
+        stats.huge_free = whole.max(0).cast_unsigned();
         stats
     }
 
@@ -159,13 +162,6 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Zone<'_, P, WORDS, TREE>
     /// Returns how many frames are offline.
     pub(crate) fn offline_frames(&self) -> usize {
         usize::try_from(self.offline.load(&self.persist)).unwrap_or(usize::MAX)
-    }
-
-    /// Returns how many free frames nobody but this processor can take before it
-    /// drains: those that it holds, and those that it has not counted yet.
-    pub(crate) fn out_of_reach(&self, cpu: usize) -> usize {
-        let (rest, owed) = self.kept_by(cpu);
-        rest + owed.frames
     }
 
     /// Returns how many free frames a search of ours could miss before this processor

@@ -83,6 +83,11 @@ impl Tree {
         self.0 & CLASS == tag.0
     }
 
+    /// Returns its class as [`Trees::reserve`] compares it.
+    pub(crate) const fn tag(self) -> Tag {
+        Tag(self.0 & CLASS)
+    }
+
     /// The class of what is allocated in the tree; if that is nothing, of what was.
     #[inline(always)]
     pub(crate) const fn class(self) -> Class {
@@ -404,11 +409,12 @@ impl<'m> Trees<'m> {
         self.hints.trees(persist, order, start)
     }
 
-    /// Marks a tree as in use, and as one of this class, unless it already is in use;
-    /// returns whether it was not.
-    pub(crate) fn reserve(self, persist: &impl Persist, tree: usize, tag: Tag) -> bool {
+    /// Marks a tree as in use, and as one of this class, unless it already is in use or
+    /// no more of the class that was seen; returns whether that is done.
+    pub(crate) fn reserve(self, persist: &impl Persist, tree: usize, seen: Tag, tag: Tag) -> bool {
         let reserved = IN_USE | tag.0;
-        let step = |old: u64| (old & IN_USE == 0).then_some(old & !CLASS | reserved);
+        let is_as_seen = |old: u64| old & (IN_USE | CLASS) == seen.0;
+        let step = |old: u64| is_as_seen(old).then_some(old & !CLASS | reserved);
         (self.words.get(tree)).is_some_and(|word| word.update(persist, step).is_ok())
     }
 

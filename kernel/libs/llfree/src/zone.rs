@@ -17,7 +17,7 @@ use crate::promise::Promise;
 use crate::recovering::Recovering;
 use crate::shape::Shape;
 use crate::slot::Slot;
-use crate::tree::{Amount, Tree, Trees};
+use crate::tree::{Amount, Tag, Tree, Trees};
 
 /// The allocator of one range of frames, shared by all processors.
 ///
@@ -58,6 +58,16 @@ pub(crate) mod line {
     pub(crate) const WANTED: usize = 6;
     /// Frames that it owes to entries and trees.
     pub(crate) const OWING: usize = 7;
+}
+
+/// A tree to take from.
+#[derive(Clone, Copy)]
+pub(crate) struct Choice {
+    pub(crate) tree: usize,
+    /// Its class when it was looked at.
+    pub(crate) seen: Tag,
+    /// The class that it is of for whoever moves there, if anybody may.
+    pub(crate) becomes: Option<Class>,
 }
 
 /// Trees to compare, where none is good: at most, and at least. In between, it is one
@@ -281,14 +291,8 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
     }
 
     /// Returns a welcome tree that may have a block of this order for a class, searching
-    /// upwards from `start`: the first good one, else the best of some. With it comes the
-    /// class that it is of for whoever moves there, if anybody may.
-    pub(crate) fn best_tree(
-        &self,
-        start: usize,
-        order: u8,
-        class: Class,
-    ) -> Option<(usize, Option<Class>)> {
+    /// upwards from `start`: the first good one, else the best of some.
+    pub(crate) fn best_tree(&self, start: usize, order: u8, class: Class) -> Option<Choice> {
         let need = Self::amount(order);
         let mut best: Option<((Rank, usize), _)> = None;
         let enough = (Self::TREE_FRAMES >> order) / BLOCKS_PER_TREE;
@@ -303,8 +307,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
             let sizes = [Self::TREE_FRAMES, self.frames_of(tree)];
             let candidate = judge(word, need, sizes, class, self.policy);
             if let Some(Candidate { rank, becomes }) = candidate {
+                let seen = word.tag();
+                let choice = Choice {
+                    tree,
+                    seen,
+                    becomes,
+                };
                 if rank == Rank::Partly {
-                    return Some((tree, becomes));
+                    return Some(choice);
                 }
                 // A tree with more free frames lasts longer, but one that is
                 // about to be whole again had better become it; of whole ones
@@ -315,7 +325,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                 };
                 let key = (rank, rest);
                 if best.is_none_or(|(best, _)| key > best) {
-                    best = Some((key, (tree, becomes)));
+                    best = Some((key, choice));
                 }
                 // Before it is taken from another class, all trees are looked at.
                 looked_at += usize::from(rank >= Rank::InUse);
@@ -324,7 +334,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Zone<'m, P, WORDS, T
                 break;
             }
         }
-        best.map(|(_, tree)| tree)
+        best.map(|(_, choice)| choice)
     }
 
     /// Returns how many frames a tree has in all.

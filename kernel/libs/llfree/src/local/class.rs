@@ -31,8 +31,10 @@ pub(super) struct Classes {
     parked: [[Place; 2]; Class::ALL.len()],
     /// The class that the front row was taken for.
     of_front: Class,
-    /// Gets that the front row could not answer, being another class's.
+    /// Gets in a row that the front row could not answer, being another class's.
     passed_by: usize,
+    /// Whether a class has ever been named.
+    named: bool,
 }
 
 impl Classes {
@@ -47,6 +49,7 @@ impl Classes {
             parked: Class::ALL.map(|class| [at(class); 2]),
             of_front: Class::default(),
             passed_by: 0,
+            named: false,
         }
     }
 
@@ -71,6 +74,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         order: Order,
         class: Class,
     ) -> Result<FrameId, GetError> {
+        self.classes.named = true;
         self.serve(class);
         let found = self.get_slowly(order);
         self.serve(Class::default());
@@ -109,10 +113,12 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         self.release(WHOLES);
     }
 
-    /// Before a search for a class that was named: ends reservations of trees of which
-    /// nothing is taken. Whoever comes may make them one of their class.
+    /// Before a search, where classes have been named: ends reservations of trees of
+    /// which nothing is taken, once they have what they are owed. Whoever comes may make
+    /// them one of their class.
     pub(super) fn release_unused(&mut self) {
-        if self.classes.served != Class::default() {
+        if self.classes.named {
+            self.pay_all();
             self.release_others(|local, tree| local.zone.class_of(tree).is_none());
         }
     }
@@ -126,6 +132,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     pub(super) fn front_is_ours(&mut self) {
         let class = self.classes.served;
         self.classes.of_front = class;
+        self.classes.passed_by = 0;
         self.at_hand = if class == Class::default() {
             self.slot.mask_word(Side::Front)
         } else {
@@ -137,6 +144,10 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     /// way, so that the class that is served can take one.
     pub(super) fn pass_by_front(&mut self) {
         if self.is_front_ours() {
+            self.classes.passed_by = 0;
+            return;
+        }
+        if self.slot.mask(&self.zone.persist, Side::Front) == 0 {
             return;
         }
         self.classes.passed_by += 1;

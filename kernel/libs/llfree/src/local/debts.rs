@@ -11,7 +11,7 @@ use crate::zone::{Zone, line};
 
 /// The share of the zone's frames that a processor may owe.
 const OWED_SHARE: usize = 64;
-/// Whole huge frames that a processor may owe to a tree, or take in advance.
+/// Huge frames that a processor may owe to a tree, or take in advance, at most.
 const WHOLE_AHEAD: usize = 8;
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
@@ -62,7 +62,14 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         self.debts.raisable(persist, huge, frames, limit)
     }
 
-    /// Returns how many frames a processor may owe.
+    /// Returns how many frames a processor may owe to a tree, or take in advance: all
+    /// processors together not more than a quarter of the zone, where it is that large.
+    pub(super) fn most_ahead(zone: &Zone<'m, P, WORDS, TREE>) -> usize {
+        let share = zone.huge_frames() / (4 * zone.cpus());
+        share.clamp(1, WHOLE_AHEAD) * Shape::<WORDS, TREE>::HUGE_FRAMES
+    }
+
+    /// Returns how many frames a processor may owe to entries.
     pub(super) const fn most_owing(zone: &Zone<'m, P, WORDS, TREE>) -> usize {
         zone.frames() / OWED_SHARE
     }
@@ -72,8 +79,11 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     pub(super) fn owe_tree(&mut self, tree: usize, seen: Tree, amount: Amount) {
         let owed = self.owed();
         let frames = owed.amount().frames + amount.frames;
-        let most = WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES;
-        if self.may_hold && owed.tree() == tree && frames <= most && !Self::is_scarce(seen) {
+        if self.may_hold
+            && owed.tree() == tree
+            && frames <= self.most_ahead
+            && !Self::is_scarce(seen)
+        {
             self.set_owed(owed.plus(amount));
         } else {
             self.owe_tree_anew(tree, seen, amount);
@@ -91,7 +101,7 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         }
         let sum = self.owed().amount() + amount;
         self.set_owed(Owed::new(tree, sum));
-        if sum.frames > WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES {
+        if sum.frames > self.most_ahead {
             self.pay_tree();
         }
     }
@@ -123,16 +133,30 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
     }
 
     /// Takes more than this at once, where there is plenty, and owes the rest.
+    ///
+    /// What others need to see stays: a tree becomes scarce only by what is taken one by
+    /// one. And it is only done where more is going to be taken, not on a visit.
     #[inline(never)]
     fn take_tree_ahead(&mut self, tree: usize, seen: Tree, amount: Amount) -> bool {
-        if Self::is_scarce(seen) {
-            return false;
-        }
-        let whole = if amount.whole > 0 { WHOLE_AHEAD } else { 0 };
+        let is_home = self.places.iter().any(|place| place.tree == tree);
+        let huge_frames = Shape::<WORDS, TREE>::HUGE_FRAMES;
+        let plenty = seen
+            .free()
+            .saturating_sub(Self::SCARCE)
+            .min(self.most_ahead);
+        let huge = plenty / huge_frames;
+        let whole = if amount.whole > 0 { huge } else { 0 };
         let ahead = Amount {
-            frames: WHOLE_AHEAD * Shape::<WORDS, TREE>::HUGE_FRAMES,
+            frames: huge * huge_frames,
             whole: whole.cast_signed(),
         };
+        if !is_home || ahead.frames < amount.frames || ahead.whole < amount.whole {
+            return false;
+        }
+        // What is owed of whole huge frames may be less than nothing, and must not add up.
+        if self.owed().tree() == tree {
+            self.pay_tree();
+        }
         let persist = &self.zone.persist;
         let is_taken = self.trees.take_from(persist, tree, seen, ahead, 0);
         if is_taken {
@@ -151,10 +175,13 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         self.trees.give(&self.zone.persist, tree, amount);
     }
 
+    /// Frames of a tree that everybody has to see.
+    const SCARCE: usize = Zone::<P, WORDS, TREE>::TREE_FRAMES / 8;
+
     /// Whether a tree has so little left that everybody has to see it.
     #[inline(always)]
     const fn is_scarce(tree: Tree) -> bool {
-        tree.free() < Zone::<P, WORDS, TREE>::TREE_FRAMES / 8
+        tree.free() < Self::SCARCE
     }
 
     /// Settles all debts; returns how many frames a search could have missed for want

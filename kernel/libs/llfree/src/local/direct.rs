@@ -45,7 +45,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
             return self.get_part(0);
         }
         // Where this is not overtaken, the guess was right.
-        if !self.lower.take_near(persist, peek, 0) {
+        if !peek.take_seen(persist, 1, Lower::<WORDS, TREE>::FREE) {
             return self.get_rest(Taken::OfTree, tree, breaks);
         }
         let Some(frame) = self.lower.set_near(persist, peek, 0) else {
@@ -134,8 +134,8 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let Some((huge, entry, seen)) = self.lower.peek_next(persist, near, Span::One) else {
             return self.get_huge();
         };
-        let is_covered = owed.covers(tree, amount) && !self.is_wanted();
-        let is_covered = is_covered && self.is_tagged(tree, tag);
+        let is_covered =
+            owed.covers(tree, amount) && !self.is_wanted() && self.is_tagged(tree, tag);
         if !is_covered || !self.lower.claim_seen(persist, entry, seen) {
             return self.get_huge();
         }
@@ -230,8 +230,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         if found.is_none() {
             self.untake_tree(tree, amount.and_whole(whole));
         } else if whole != 0 {
-            let seen = self.trees.read(&self.zone.persist, tree);
-            self.owe_tree(tree, seen, Amount { frames: 0, whole });
+            // At once: without frames, such debts could add up without bound.
+            let correction = Amount { frames: 0, whole };
+            self.trees.give(&self.zone.persist, tree, correction);
         }
         found
     }

@@ -14,7 +14,7 @@ use crate::row::{WORD_ORDER, first_free, run};
 use crate::shape::WORD_FRAMES;
 use crate::slot::{Bits, Side};
 use crate::tree::Tag;
-use crate::zone::Zone;
+use crate::zone::{Choice, Zone};
 
 impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WORDS, TREE> {
     /// Takes a block in any way there is.
@@ -78,13 +78,17 @@ impl<'m, P: Persist, const WORDS: usize, const TREE: usize> Local<'_, 'm, P, WOR
         // Each round rules a tree out. One that has the block, but in frames that
         // somebody else is promised, stays; so there is a last round.
         for _ in 0..=2 * zone.trees.len() {
-            let (tree, becomes) = zone.best_tree(start, order, self.classes.served())?;
+            let Choice {
+                tree,
+                seen,
+                becomes,
+            } = zone.best_tree(start, order, self.classes.served())?;
             let near = tree * Zone::<P, WORDS, TREE>::TREE_FRAMES;
             if let Some(frame) = self.take_in(tree, near, order) {
                 if let Some(tag) = becomes.map(Tag::new) {
                     let place = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES, tag);
                     let near = frame.0;
-                    self.move_to(kind, Place { near, ..place });
+                    self.move_to(kind, Place { near, ..place }, seen);
                 }
                 return Some(frame);
             }

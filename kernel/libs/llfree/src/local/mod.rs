@@ -105,6 +105,8 @@ pub struct Local<'z, 'm, P: Persist, const WORDS: usize = 8, const TREE: usize =
     debts: Debts<'m>,
     /// How many frames they may sum up to.
     most_owing: usize,
+    /// How many frames it may owe to a tree.
+    most_ahead: usize,
     double_frees: DoubleFrees,
     pending: Pending,
     /// Makes the handle `!Sync`, also for those who only have a reference.
@@ -141,11 +143,15 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
             freed: Freed::nothing(),
             debts: zone.debts(cpu),
             most_owing: Self::most_owing(zone),
+            most_ahead: Self::most_ahead(zone),
             double_frees: DoubleFrees::default(),
             pending: Pending::nothing(),
             not_sync: PhantomData,
         };
-        local.move_to(place::PARTS, place);
+        if zone.class_of(tree).is_none_or(|found| found == class) {
+            let seen = zone.trees.read(&zone.persist, tree).tag();
+            local.move_to(place::PARTS, place, seen);
+        }
         local
     }
 
@@ -191,7 +197,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
     ///
     /// # Errors
     ///
-    /// Those of [`get`](Self::get). With the policy of its own, a zone never is out of
+    /// Those of [`get`](Self::get). With the default policy, a zone never is out of
     /// memory for one class but not for another.
     #[inline]
     pub fn get_as(&mut self, order: Order, class: Class) -> Result<FrameId, GetError> {

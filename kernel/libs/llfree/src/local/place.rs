@@ -75,15 +75,16 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
     }
 
     /// Takes from this place from now on, and reserves its tree unless somebody
-    /// else has. If it is reserved, the tree is of the place's class.
-    pub(super) fn move_to(&mut self, kind: usize, to: Place) {
+    /// else has, or has made it one of another class than was seen. If it is reserved,
+    /// the tree is of the place's class.
+    pub(super) fn move_to(&mut self, kind: usize, to: Place, seen: Tag) {
         let zone = self.zone;
         if self.places[kind].reserved && self.places[kind].tree == to.tree {
             self.places[kind].near = to.near;
             return;
         }
         self.release(kind);
-        let reserved = zone.trees.reserve(&zone.persist, to.tree, to.tag);
+        let reserved = zone.trees.reserve(&zone.persist, to.tree, seen, to.tag);
         self.places[kind] = Place { reserved, ..to };
         if reserved {
             self.note(kind, to.tree + 1);
@@ -131,7 +132,7 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         let tag = Tag::new(class);
         let start = Place::at_start_of(tree, Zone::<P, WORDS, TREE>::TREE_FRAMES, tag);
         let near = frame.0;
-        self.move_to(PARTS, Place { near, ..start });
+        self.move_to(PARTS, Place { near, ..start }, word.tag());
         self.serve(served);
     }
 

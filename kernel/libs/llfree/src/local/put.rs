@@ -194,6 +194,9 @@ impl<P: Persist, const WORDS: usize, const TREE: usize> Local<'_, '_, P, WORDS, 
         };
         let debt = self.raisable(huge / TREE, huge, frames, parts.free());
         let (cleared, outcome) = self.lower.free_group(persist, frame, ORDER);
+        if cleared == 0 {
+            return outcome;
+        }
         if let Some(debt) = debt {
             debt.by(persist, cleared);
             self.set_owing(self.owing() + usize::from(cleared));

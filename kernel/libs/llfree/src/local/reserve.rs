@@ -44,7 +44,7 @@ pub struct Reservation<'r, 'z, 'm, P: Persist, const WORDS: usize = 8, const TRE
 
 impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P, WORDS, TREE> {
     /// Reserves as many blocks as `blocks` has places, in up to eight rows of 64
-    /// frames, for content of the default class.
+    /// frames. That heeds no class.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl<'z, 'm, P: Persist, const WORDS: usize, const TREE: usize> Local<'z, 'm, P,
         let Place { tree, near, .. } = self.places[PARTS];
         let start_of = |tree| tree * Zone::<P, WORDS, TREE>::TREE_FRAMES;
         let best = zone.best_tree(tree + 1, order, self.classes.served());
-        let best = best.map(|(tree, _)| tree);
+        let best = best.map(|choice| choice.tree);
         let others = best.into_iter().chain(0..zone.trees.len());
         let places = others.map(|tree| (tree, start_of(tree)));
         core::iter::once((tree, near))

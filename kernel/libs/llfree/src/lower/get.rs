@@ -38,7 +38,7 @@ impl<const WORDS: usize> Peek<'_, WORDS> {
     /// Takes frames from the count, of at most `most`, if nothing has changed since;
     /// returns whether that is so.
     #[inline(always)]
-    fn take_seen(&self, persist: &impl Persist, frames: u16, most: u16) -> bool {
+    pub(crate) fn take_seen(&self, persist: &impl Persist, frames: u16, most: u16) -> bool {
         self.entry.take_seen(persist, self.quad, frames, most)
     }
 }
@@ -59,18 +59,6 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             index,
             word: field[index].load(persist),
         })
-    }
-
-    /// Takes the count of a block where [`Self::peek`] has looked, if nothing has
-    /// changed there since; returns whether that is so.
-    #[inline(always)]
-    pub(crate) fn take_near(
-        &self,
-        persist: &impl Persist,
-        peek: Peek<'m, WORDS>,
-        order: u8,
-    ) -> bool {
-        peek.take_seen(persist, 1 << order, Self::FREE)
     }
 
     /// Takes the block, of not more than one word, out of the very word where
@@ -263,8 +251,8 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         Some(Self::frame_at(peek.huge, 0))
     }
 
-    /// Takes the rows at `frame`, if they are free and nothing changes meanwhile. The
-    /// tree's count has been taken; `whole` as for [`Self::get_part`].
+    /// Takes the rows at `frame`, or the first ones of a huge frame that is entirely
+    /// free, if nothing changes meanwhile. The tree's count has been taken; `whole` as for [`Self::get_part`].
     #[inline(always)]
     pub(crate) fn get_group_at(
         &self,

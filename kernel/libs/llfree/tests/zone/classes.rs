@@ -163,6 +163,8 @@ fn a_tree_has_the_class_of_the_first_who_takes_from_it_and_loses_it_with_the_las
             for block in [frame, huge] {
                 assert_eq!(zone.class_of(block.0 / TREE), Some(class));
             }
+            // What it holds is in nobody's statistics of classes.
+            local.drain();
             let stats = zone.class_stats(class);
             assert!(
                 (1..=2).contains(&stats.trees) && stats.huge_free > 0,
@@ -180,6 +182,42 @@ fn a_tree_has_the_class_of_the_first_who_takes_from_it_and_loses_it_with_the_las
             assert_eq!(zone.class_stats(class).trees, 1);
         }
         assert_eq!(zone.class_of(6), None, "there is none");
+    });
+}
+
+#[test]
+fn opening_a_handle_changes_no_class() {
+    let frames = 4 * TREE;
+    let mut tables = Tables::new::<8, 4>(frames, 4);
+    let zone: Few<'_, _> = Zone::create(frames, 4, tables.memory(), Eadr).unwrap();
+    let mut local = zone.local(0).unwrap();
+    for _ in 0..frames / 2 {
+        local.get_as(Order::FRAME, Class::LongLived).unwrap();
+    }
+    local.drain();
+    let classes = || (0..4).map(|tree| zone.class_of(tree)).collect::<Vec<_>>();
+    let before = classes();
+    let _others = [1, 2, 3].map(|cpu| zone.local(cpu).unwrap());
+    assert_eq!(classes(), before);
+}
+
+#[test]
+fn a_class_that_came_and_went_does_not_keep_its_tree() {
+    with_zones(2, |zone| {
+        let mut local = zone.local(0).unwrap();
+        for _ in 0..TREE - 100 {
+            local.get(Order::FRAME).unwrap();
+        }
+        let block = local
+            .get_as(crate::common::order(8), Class::Movable)
+            .unwrap();
+        local.put(block, crate::common::order(8)).unwrap();
+        for _ in 0..1000 {
+            local.get(Order::FRAME).unwrap();
+        }
+        local.drain();
+        assert_eq!(zone.class_stats(Class::Movable).trees, 0);
+        assert_eq!(zone.class_stats(Class::Mixed).trees, 2);
     });
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One binary: what the modules share is built once.
 
+mod ahead;
 mod batch;
 mod classes;
 mod common;
