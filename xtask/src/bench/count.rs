@@ -83,7 +83,7 @@ const LIMITS: [Limit; 26] = [
     limit("llfree", "random-put", 0, 1.4),
     limit("llfree", "get", 3, 0.35),
     limit("llfree", "put", 3, 0.2),
-    limit("llfree", "get", 7, 2.9),
+    limit("llfree", "get", 7, 3.0),
     limit("llfree", "put", 7, 2.5),
     limit("llfree", "get", 8, 4.0),
     limit("llfree", "put", 8, 4.9),
