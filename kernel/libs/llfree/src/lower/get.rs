@@ -8,78 +8,16 @@
 use frame::FrameId;
 use persist::Persist;
 
-use super::{Lower, persist_entry, persist_now, persist_taken};
-use crate::cell::Cell;
+use super::bits::{set_group, set_run, set_run_at, set_words};
+use super::peek::Peek;
+use super::{Lower, persist_entry};
 use crate::entry::{self, Entry, FIRST_OF_PAIRS, QUAD, Seen, Span, counts_from};
 use crate::hint::Ones;
 use crate::mutant::mutant;
-use crate::row::{WORD_ORDER, first_free, run};
-use crate::shape::{Shape, WORD_FRAMES};
-
-/// A huge frame where a search begins, and what it was when it was read.
-#[derive(Clone, Copy)]
-pub(crate) struct Peek<'m, const WORDS: usize> {
-    huge: usize,
-    entry: Entry<'m>,
-    quad: Seen,
-    field: &'m [Cell; WORDS],
-    /// Which word of the bitfield comes first, and what it was.
-    index: usize,
-    word: u64,
-}
-
-impl<const WORDS: usize> Peek<'_, WORDS> {
-    /// What the entry was.
-    #[inline(always)]
-    pub(crate) fn entry(&self) -> u16 {
-        self.entry.seen(self.quad)
-    }
-
-    /// Takes frames from the count, of at most `most`, if nothing has changed since;
-    /// returns whether that is so.
-    #[inline(always)]
-    pub(crate) fn take_seen(&self, persist: &impl Persist, frames: u16, most: u16) -> bool {
-        self.entry.take_seen(persist, self.quad, frames, most)
-    }
-}
+use crate::row::{WORD_ORDER, first_free};
+use crate::shape::Shape;
 
 impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
-    /// Reads what a search near a frame needs first, before the tree's count is taken.
-    #[inline(always)]
-    pub(crate) fn peek(&self, persist: &impl Persist, near: usize) -> Option<Peek<'m, WORDS>> {
-        let huge = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let index = near / WORD_FRAMES % WORDS;
-        let entry = self.entry(huge)?;
-        let field = self.field(huge)?;
-        Some(Peek {
-            huge,
-            entry,
-            quad: entry.peek(persist),
-            field,
-            index,
-            word: field[index].load(persist),
-        })
-    }
-
-    /// Takes the block, of not more than one word, out of the very word where
-    /// [`Self::peek`] has looked, on the same condition.
-    #[inline(always)]
-    pub(crate) fn set_near(
-        &self,
-        persist: &impl Persist,
-        peek: Peek<'m, WORDS>,
-        order: u8,
-    ) -> Option<FrameId> {
-        let word = &peek.field[peek.index];
-        let bit = first_free(peek.word, order)?;
-        let set = word.replace(persist, peek.word, taken(peek.word, run(bit, order)));
-        set.ok()?;
-        // PERSIST: the bits before the caller's first use of the memory.
-        persist_taken(persist, word);
-        let offset = peek.index * WORD_FRAMES + bit as usize;
-        Some(Self::frame_at(peek.huge, offset))
-    }
-
     /// Takes a part of a huge frame out of a tree, starting the search at `near`,
     /// a frame in it. The tree's count has been taken.
     ///
@@ -223,60 +161,6 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         found.map(|offset| Self::frame_at(peek.huge, offset))
     }
 
-    /// Takes the first words of a huge frame that is entirely free.
-    ///
-    /// Who takes the whole count owns all of its bits: nobody else may set any, and
-    /// there is none to clear. So a store does, where a shared word takes a
-    /// compare-exchange.
-    #[inline(always)]
-    fn get_first_words(
-        &self,
-        persist: &impl Persist,
-        peek: Peek<'m, WORDS>,
-        order: u8,
-        whole: &mut isize,
-    ) -> Option<FrameId> {
-        let is_taken = peek.take_seen(persist, Self::FREE, Self::FREE);
-        if !is_taken {
-            return None;
-        }
-        *whole -= 1;
-        let group = &peek.field[..1 << (order - WORD_ORDER)];
-        for word in group {
-            word.store(persist, taken(0, u64::MAX));
-        }
-        // PERSIST: all words lie in one line; as in `set_run_in`.
-        persist_taken(persist, group);
-        (peek.entry).add_own(persist, Self::FREE - (1 << order));
-        Some(Self::frame_at(peek.huge, 0))
-    }
-
-    /// Takes the rows at `frame`, or the first ones of a huge frame that is entirely
-    /// free, if nothing changes meanwhile. The tree's count has been taken; `whole` as for [`Self::get_part`].
-    #[inline(always)]
-    pub(crate) fn get_group_at(
-        &self,
-        persist: &impl Persist,
-        frame: usize,
-        order: u8,
-        whole: &mut isize,
-    ) -> Option<FrameId> {
-        let peek = self.peek(persist, frame)?;
-        if peek.entry() == Self::FREE {
-            return self.get_first_words(persist, peek, order, whole);
-        }
-        let words = self.words(frame, order)?;
-        let is_free = words.iter().all(|word| word.load(persist) == 0);
-        if !is_free || !peek.take_seen(persist, 1 << order, Self::FREE) {
-            return None;
-        }
-        if !set_group(persist, words) {
-            *whole += self.give_count(persist, peek.entry, 1 << order);
-            return None;
-        }
-        Some(FrameId(frame))
-    }
-
     /// Returns a frame by its offset in a huge frame.
     #[inline(always)]
     pub(crate) const fn frame_at(huge: usize, offset: usize) -> FrameId {
@@ -312,23 +196,6 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
             Ok(old) => isize::from(old + frames == Self::FREE),
             Err(_) => 0,
         }
-    }
-
-    /// Returns the huge frame after `near`, where the next block of this span could
-    /// start in the same tree, with its entry: most often it is free too. After the
-    /// last one comes the first.
-    #[inline(always)]
-    pub(crate) fn peek_next(
-        &self,
-        persist: &impl Persist,
-        near: usize,
-        span: Span,
-    ) -> Option<(usize, Entry<'m>, Seen)> {
-        let near = near / Shape::<WORDS, TREE>::HUGE_FRAMES;
-        let next = (near / span.len() + 1) * span.len() % TREE;
-        let next = near / TREE * TREE + next;
-        let entry = self.entry(next)?;
-        Some((next, entry, entry.peek(persist)))
     }
 
     /// Takes whole huge frames out of the tree of `near`, starting the search
@@ -381,17 +248,6 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         claimed.is_ok()
     }
 
-    /// The same for a single huge frame, if its word has not changed since.
-    #[inline(always)]
-    pub(crate) fn claim_seen(&self, persist: &impl Persist, entry: Entry<'_>, seen: Seen) -> bool {
-        let is_claimed = entry.replace_seen(persist, seen, Self::FREE, entry::HUGE);
-        if is_claimed && !mutant!("get_huge_skips_flush") {
-            // PERSIST: as in `claim_whole`.
-            persist_entry(persist, entry);
-        }
-        is_claimed
-    }
-
     /// Takes this very block, less than a huge frame. The tree's count has been
     /// taken; `whole` as for [`Self::get_part`].
     pub(crate) fn get_part_at(
@@ -427,101 +283,4 @@ impl<'m, const WORDS: usize, const TREE: usize> Lower<'m, WORDS, TREE> {
         let entry = self.entry(huge);
         entry.is_some_and(|entry| self.claim_whole(persist, entry, entry.peek(persist), span))
     }
-}
-
-/// Sets an aligned run of clear bits inside one word; returns its first frame's
-/// offset in the huge frame.
-fn set_run<const WORDS: usize>(
-    persist: &impl Persist,
-    peek: Peek<'_, WORDS>,
-    order: u8,
-) -> Option<usize> {
-    (0..WORDS).find_map(|step| {
-        let index = (peek.index + step) % WORDS;
-        let word = &peek.field[index];
-        let bit = set_run_in(persist, word, word.load(persist), order)?;
-        Some(index * WORD_FRAMES + bit)
-    })
-}
-
-/// The same in one word; returns the run's first bit.
-#[inline(always)]
-fn set_run_in(persist: &impl Persist, word: &Cell, seen: u64, order: u8) -> Option<usize> {
-    let mut old = seen;
-    while let Some(bit) = first_free(old, order) {
-        match word.replace(persist, old, taken(old, run(bit, order))) {
-            Ok(()) => {
-                // PERSIST: the bits before the caller's first use of the memory.
-                persist_taken(persist, word);
-                return Some(bit as usize);
-            }
-            // Somebody else has taken or returned frames of this word.
-            Err(found) => old = found,
-        }
-    }
-    None
-}
-
-/// Sets exactly these bits, if all of them are clear.
-fn set_run_at<const WORDS: usize>(
-    persist: &impl Persist,
-    field: &[Cell; WORDS],
-    frame: FrameId,
-    order: u8,
-) -> bool {
-    #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
-    let bits = run((frame.0 % WORD_FRAMES) as u32, order);
-    let word = &field[frame.0 / WORD_FRAMES % WORDS];
-    let set = |old: u64| (old & bits == 0).then(|| taken(old, bits));
-    let done = word.update(persist, set).is_ok();
-    if done {
-        // PERSIST: as in `set_run`.
-        persist_taken(persist, word);
-    }
-    done
-}
-
-/// Sets an aligned group of clear words; returns its first frame's offset.
-fn set_words<const WORDS: usize>(
-    persist: &impl Persist,
-    field: &[Cell; WORDS],
-    order: u8,
-) -> Option<usize> {
-    let len = 1 << (order - WORD_ORDER);
-    // Only reading first: undoing a group costs as much as taking it.
-    let is_free = |group: &[Cell]| group.iter().all(|word| word.load(persist) == 0);
-    let group =
-        (field.chunks_exact(len)).position(|group| is_free(group) && set_group(persist, group))?;
-    Some(group * len * WORD_FRAMES)
-}
-
-/// Sets all words of a group, or none: a word that somebody else was faster with
-/// means that the ones before it are cleared again, and that this is a failure.
-#[inline(always)]
-fn set_group(persist: &impl Persist, group: &[Cell]) -> bool {
-    for (index, word) in group.iter().enumerate() {
-        if word.replace(persist, 0, taken(0, u64::MAX)).is_err() {
-            for undone in &group[..index] {
-                // These are ours: all bits were clear, and nobody frees frames
-                // that nobody has been given.
-                undone.store(persist, 0);
-            }
-            // PERSIST: a word that reached the medium set would be lost with the
-            // next crash, long after this operation.
-            persist_now(persist, &group[..index]);
-            return mutant!("group_undone_is_returned");
-        }
-    }
-    // PERSIST: all words lie in one line; as in `set_run`.
-    persist_now(persist, group);
-    true
-}
-
-/// Returns a word with these bits set.
-#[inline(always)]
-fn taken(old: u64, bits: u64) -> u64 {
-    if mutant!("get_forgets_bit") {
-        return old;
-    }
-    old | bits
 }

@@ -11,10 +11,12 @@
 //!   a whole*, whatever the bits say;
 //! * a giant frame changes hands by its own word: see `giant`.
 
+mod bits;
 mod get;
 mod giant;
 mod held;
 mod offline;
+mod peek;
 mod put;
 mod recover;
 
