@@ -108,12 +108,13 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
     }
 
     /// Returns which of these frames exist and have their own bit set: none, where
-    /// the huge frame is allocated as a whole.
+    /// the huge frame is allocated as a whole, or offline. Its bits may be on the medium
+    /// all the same, if their return was not synced before.
     fn set_bits(&self, persist: &impl Persist, bits: Bits) -> u64 {
         let huge = bits.row / WORDS;
         let whole = match (self.entry_value(persist, huge), self.giant(persist, huge)) {
             // Its entries need not be durable.
-            (_, Giant::Whole) | (entry::HUGE | entry::SPLITTING, _) => true,
+            (_, Giant::Whole) | (entry::HUGE | entry::SPLITTING | entry::OFFLINE, _) => true,
             (entry::MEMBER, around) => around != Giant::Apart,
             _ => false,
         };

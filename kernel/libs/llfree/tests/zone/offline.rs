@@ -6,7 +6,7 @@ use std::thread;
 
 use frame::{FrameId, Order};
 use llfree::{GetError, HugeState, OfflineError, OnlineError, PutError, Recovering, Zone};
-use persist::{Eadr, ModelledAdr, Volatile};
+use persist::{Batched, Eadr, ModelledAdr, Volatile};
 
 use crate::common::{Oracle, Random, Tables, order};
 
@@ -307,4 +307,32 @@ pub(crate) fn allocate_and_free(
         oracle.release(frame, order);
         local.put(frame, order).unwrap();
     }
+}
+
+/// Found by the scenario `adr-batched-giants-and-offline`: a row was held, and returned
+/// without a sync; its huge frame went offline, which is durable at once. The row's name
+/// and bits may be on the medium nevertheless.
+#[test]
+fn rows_of_a_huge_frame_that_is_offline_are_not_in_doubt() {
+    type Lazy = Batched<ModelledAdr>;
+    let frames = 8 * 512;
+    let mut tables = Tables::new::<8, 4>(frames, 1);
+    let zone: Zone<'_, Lazy, 8, 4> =
+        Zone::create(frames, 1, tables.memory(), Lazy::default()).unwrap();
+    let mut local = zone.local(0).unwrap();
+    let huge = local.get(Order::FRAME).unwrap().0 / 512;
+    core::mem::forget(local);
+
+    let mut image = tables.lower.clone();
+    let recover = |image: &mut Tables| {
+        let recovered = Zone::<'_, Lazy, 8, 4>::recover(frames, 1, image.memory(), Lazy::default());
+        let (zone, found) = recovered.unwrap();
+        assert_eq!(zone.validate(), Ok(()));
+        (zone.uncertain().count(), found.offline, zone.stats().free)
+    };
+    assert_eq!(recover(&mut tables), (64, 0, frames - 64), "held: in doubt");
+    let entry = frames / 512 * 64 + huge * 2;
+    image[entry..entry + 2].copy_from_slice(&0x8005_u16.to_le_bytes());
+    tables.lower = image;
+    assert_eq!(recover(&mut tables), (0, 512, frames - 512));
 }
