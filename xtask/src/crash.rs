@@ -18,14 +18,14 @@ mod rig;
 mod series;
 mod tally;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail, ensure};
 use clap::ValueEnum as _;
 
 use crate::{
     build::{self, Artifacts, BuildOptions},
-    ongoing::Ongoing,
+    ongoing::{Ongoing, Parts},
     options::{Boot, name_of},
     page::Part,
     run::Mutant,
@@ -70,15 +70,8 @@ pub(crate) struct Args {
     /// All series of the published table, as far as they are not yet counted.
     #[arg(long, conflicts_with_all = ["kinds", "domain", "boot", "phase", "cycles"])]
     full: bool,
-    /// With --full: end after so many minutes, to go on another time.
-    #[arg(long, value_name = "MINUTES", requires = "full", requires = "state")]
-    minutes: Option<u64>,
-    /// Keep counts in this directory, and go on from those of the same images.
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Run nothing: write what --state has of this kernel into `docs/reliability.md`.
-    #[arg(long, requires = "state", conflicts_with = "full")]
-    publish: bool,
+    #[command(flatten)]
+    parts: Parts,
     /// Judge the file of a failure again.
     #[arg(long, value_name = "DIR")]
     replay: Option<PathBuf>,
@@ -117,8 +110,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     println!("build: kernel and loaders, release profile");
     let artifacts = build(args.mutant)?;
     let images = [&*artifacts.kernel_elf, &artifacts.pvh, &artifacts.efi];
-    let mut state = State::open(args.state.as_deref(), &images)?;
-    if args.publish {
+    let mut state = State::open(args.parts.state.as_deref(), &images)?;
+    if args.parts.publish {
         PART.write(&published(&state))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -173,9 +166,7 @@ fn run_all(
 ) -> Result<bool> {
     let failures = workspace::output().join("crash");
     let started = std::time::Instant::now();
-    let limit = args
-        .minutes
-        .map(|minutes| Duration::from_secs(60 * minutes));
+    let limit = args.parts.limit();
     let is_late = || limit.is_some_and(|limit| started.elapsed() >= limit);
     let mut failed = false;
     for series in series {

@@ -10,7 +10,6 @@ mod engine;
 mod report;
 
 use std::{
-    path::PathBuf,
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -19,7 +18,11 @@ use std::{
 use anyhow::{Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{ongoing::Ongoing, page::Part, tools};
+use crate::{
+    ongoing::{Ongoing, Parts},
+    page::Part,
+    tools,
+};
 
 use engine::{Bounds, Engine, Found, Tally, Target};
 
@@ -42,15 +45,8 @@ pub(crate) struct Args {
     /// Go on, in rounds, until there are 100 million executions in all.
     #[arg(long)]
     full: bool,
-    /// With --full: end after so many minutes, to go on another time.
-    #[arg(long, value_name = "MINUTES", requires = "full", requires = "state")]
-    minutes: Option<u64>,
-    /// Keep counts in this directory, and go on from those of the same build.
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Run nothing: write what --state has of this build into `docs/reliability.md`.
-    #[arg(long, requires = "state", conflicts_with = "full")]
-    publish: bool,
+    #[command(flatten)]
+    parts: Parts,
 }
 
 /// Executions of a full run, over all parsers.
@@ -86,16 +82,13 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         time: Duration::from_secs(args.seconds),
         patience: PATIENCE,
     };
-    let mut state = State::open(args.state.as_deref(), &[engine.program()])?;
-    if args.publish {
+    let mut state = State::open(args.parts.state.as_deref(), &[engine.program()])?;
+    if args.parts.publish {
         PART.write(&counts::published(&state, FULL))?;
         return Ok(ExitCode::SUCCESS);
     }
     let tallies = if args.full {
-        let limit = args
-            .minutes
-            .map(|minutes| Duration::from_secs(60 * minutes));
-        run_fully(&engine, &targets, limit, &mut state)?
+        run_fully(&engine, &targets, args.parts.limit(), &mut state)?
     } else {
         run(&engine, &targets, bounds)?
     };

@@ -10,10 +10,33 @@ use std::{
     hash::{DefaultHasher, Hasher as _},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// How a command that takes hours is run in parts: it has an option `--full` besides.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Parts {
+    /// With --full: end after so many minutes, to go on another time.
+    #[arg(long, value_name = "MINUTES", requires = "full", requires = "state")]
+    minutes: Option<u64>,
+    /// Keep counts in this directory, and go on from those of the same images.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Run nothing: write what --state has of these images into `docs/reliability.md`.
+    #[arg(long, requires = "state", conflicts_with = "full")]
+    pub(crate) publish: bool,
+}
+
+impl Parts {
+    /// Returns how long this part may take.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.minutes
+            .map(|minutes| Duration::from_secs(60 * minutes))
+    }
+}
 
 /// Counts of one subject, and the days on which they were made.
 #[derive(Debug, Default, Serialize, Deserialize)]
