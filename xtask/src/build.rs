@@ -55,18 +55,26 @@ pub(crate) struct Artifacts {
 impl Artifacts {
     /// Returns where [`build`] will put the images.
     pub(crate) fn expected(options: &BuildOptions) -> Self {
-        let dir = options.output();
+        let loaders = options.of_loaders().output();
         Self {
-            kernel_elf: dir.join("kernel"),
-            efi: dir.join("BOOTX64.EFI"),
-            pvh: dir.join("pvh"),
+            kernel_elf: options.output().join("kernel"),
+            efi: loaders.join("BOOTX64.EFI"),
+            pvh: loaders.join("pvh"),
         }
     }
 }
 
 impl BuildOptions {
-    /// Returns the target directory: mutants have their own, so that they neither
-    /// replace the true images nor make the next build start over.
+    /// Returns how the loaders are built: mutants are kernels, which the true loaders
+    /// load.
+    fn of_loaders(&self) -> Self {
+        Self {
+            mutant: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns where the images are put: mutants must not replace the true ones.
     fn target_dir(&self) -> PathBuf {
         match &self.mutant {
             None => workspace::target(),
@@ -95,6 +103,9 @@ impl BuildOptions {
             .args(["--profile", self.profile.name()])
             .arg("--target-dir")
             .arg(self.target_dir())
+            // What the images are made of lies in one place, told apart by its flags:
+            // what runs while building is the same for all of them.
+            .env("CARGO_BUILD_BUILD_DIR", workspace::target())
             // Replaces any `RUSTFLAGS` of the environment; without `--target`,
             // build scripts would get the flags too.
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags());
@@ -125,10 +136,10 @@ impl Profile {
 /// If cargo fails, or an image is not what it must be.
 pub(crate) fn build(options: &BuildOptions) -> Result<Artifacts> {
     let artifacts = Artifacts::expected(options);
-    for package in ["kernel", "boot"] {
-        run(&mut options.cargo(package))?;
-    }
-    let loader = options.output().join("efi");
+    let loaders = options.of_loaders();
+    run(&mut options.cargo("kernel"))?;
+    run(&mut loaders.cargo("boot"))?;
+    let loader = loaders.output().join("efi");
     let image = pe::from_elf(&read(&loader)?)
         .with_context(|| format!("converting {} to a PE image", loader.display()))?;
     replace(&artifacts.efi, &image)?;
@@ -214,8 +225,17 @@ mod tests {
             mutant().flags(),
             "-Cno-redzone=yes\u{1f}--cfg=mutant=\"get_forgets_bit\""
         );
-        let (mutant, true_one) = (mutant(), BuildOptions::default());
-        assert_ne!(Artifacts::expected(&mutant), Artifacts::expected(&true_one));
+        let true_one = BuildOptions::default();
+        let (mutants, true_ones) = (
+            Artifacts::expected(&mutant()),
+            Artifacts::expected(&true_one),
+        );
+        assert_ne!(mutants.kernel_elf, true_ones.kernel_elf);
+        assert_eq!(
+            (mutants.efi, mutants.pvh),
+            (true_ones.efi, true_ones.pvh),
+            "loaders have no mutants"
+        );
         assert!(!true_one.flags().contains("cfg"));
     }
 
