@@ -1,9 +1,9 @@
 //! Counts that go on where the last run stopped.
 //!
 //! Ten thousand crashes take hours, and a hundred million executions do: they are
-//! done in parts. What is counted belongs to what it was counted of, the images of
-//! a kernel or the program of a fuzzer: another one starts from nothing, in a file
-//! of its own.
+//! done in parts, on several machines or one. What is counted belongs to what it was
+//! counted of, the images of a kernel or the program of a fuzzer: another one starts
+//! from nothing, in a file of its own.
 
 use std::{
     fs,
@@ -14,6 +14,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use object::{
+    Object as _, ObjectSection as _, elf,
+    endian::LittleEndian as LE,
+    read::elf::{ElfFile64, SectionHeader as _},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// How a command that takes hours is run in parts: it has an option `--full` besides.
@@ -120,9 +125,34 @@ fn identity(files: &[&Path]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     for file in files {
         let bytes = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-        hasher.write(&bytes);
+        let is_elf = bytes.starts_with(&elf::ELFMAG);
+        if is_elf {
+            hash_loaded(&bytes, &mut hasher)
+                .with_context(|| format!("reading {}", file.display()))?;
+        } else {
+            hasher.write(&bytes);
+        }
     }
     Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Hashes what is loaded of an ELF file: the rest says where its sources lay, and a
+/// program is the same one wherever it was built.
+fn hash_loaded(file: &[u8], hasher: &mut DefaultHasher) -> Result<()> {
+    let elf = ElfFile64::<LE>::parse(file)?;
+    hasher.write_u64(elf.entry());
+    for section in elf.sections() {
+        if section
+            .elf_section_header()
+            .sh_flags(LE)
+            .contains(elf::SHF_ALLOC)
+        {
+            hasher.write_u64(section.address());
+            hasher.write_u64(section.size());
+            hasher.write(section.data()?);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -145,5 +175,34 @@ mod tests {
         assert!(open("this").days().is_some());
         assert_eq!(*open("that").counts(), 0);
         assert_eq!(open("that").days(), None);
+    }
+
+    #[test]
+    fn a_program_is_the_same_one_wherever_its_sources_lay() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let identity = |code: &[u8], directory: &[u8]| {
+            let file = dir.path().join("program");
+            fs::write(&file, program(code, directory)).expect("writable");
+            identity(&[&file]).expect("an ELF file")
+        };
+        let here = identity(b"code", b"/here");
+        assert_eq!(here, identity(b"code", b"/somewhere/else"));
+        assert_ne!(here, identity(b"more", b"/here"));
+    }
+
+    /// An ELF file of code that is loaded, and debug information that is not.
+    fn program(code: &[u8], directory: &[u8]) -> Vec<u8> {
+        use object::{Architecture, BinaryFormat, Endianness, SectionKind, write};
+        let mut object =
+            write::Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+        let parts = [
+            (".text", SectionKind::Text, code),
+            (".debug_str", SectionKind::Debug, directory),
+        ];
+        for (name, kind, content) in parts {
+            let section = object.add_section(Vec::new(), name.into(), kind);
+            object.append_section_data(section, content, 1);
+        }
+        object.write().expect("a small file")
     }
 }
