@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::tally::{Tally, leaks_in_words};
+use super::tally::{Tally, magnitude, magnitude_in_words};
 
 /// What a full run wants, and what counts towards it.
 type Figure = (&'static str, u64, fn(&str, &Tally) -> u64);
@@ -149,28 +149,30 @@ fn stages(tallies: &BTreeMap<String, Tally>) -> String {
     table(header.map(String::from).collect(), rows)
 }
 
+/// Breaks in a row by their order of magnitude, of series that had any.
 fn depths(tallies: &BTreeMap<String, Tally>) -> String {
-    let rows = tallies.iter().map(|(name, tally)| (name, &tally.depths));
-    let first = "breaks in a row within recovery";
-    histogram(first, 1, rows.collect(), |depth| depth.to_string())
+    let rows = tallies.iter().map(|(name, tally)| {
+        let mut counts = BTreeMap::new();
+        for (&depth, count) in &tally.depths {
+            *counts.entry(magnitude(depth.into())).or_default() += count;
+        }
+        (name, counts)
+    });
+    let rows = rows.filter(|(_, counts)| !counts.is_empty());
+    histogram("breaks in a row within recovery", 1, rows.collect())
 }
 
 fn leaks(tallies: &BTreeMap<String, Tally>) -> String {
-    let rows = tallies.iter().map(|(name, tally)| (name, &tally.leaks));
-    let first = "cycles that leaked so many frames";
-    histogram(first, 0, rows.collect(), leaks_in_words)
+    let rows = tallies.iter();
+    let rows = rows.map(|(name, tally)| (name, tally.leaks.clone()));
+    histogram("cycles that leaked so many frames", 0, rows.collect())
 }
 
-/// Returns a table with a column for each key from `least` on.
-fn histogram(
-    first: &str,
-    least: u32,
-    rows: Vec<(&String, &BTreeMap<u32, u64>)>,
-    in_words: fn(u32) -> String,
-) -> String {
+/// Returns a table with a column for each order of magnitude from `least` on.
+fn histogram(first: &str, least: u32, rows: Vec<(&String, BTreeMap<u32, u64>)>) -> String {
     let largest = rows.iter().filter_map(|(_, counts)| counts.keys().max());
     let keys = least..=largest.max().copied().unwrap_or(least);
-    let header = std::iter::once(first.to_owned()).chain(keys.clone().map(in_words));
+    let header = std::iter::once(first.to_owned()).chain(keys.clone().map(magnitude_in_words));
     let rows = rows.into_iter().map(|(name, counts)| {
         let count = |key| counts.get(&key).copied().unwrap_or(0).to_string();
         std::iter::once(name.clone())
@@ -211,6 +213,24 @@ mod tests {
         };
         assert!(line("kill").is_some_and(|line| line.contains(" eadr ")));
         assert!(line("powercut").is_some_and(|line| line.contains("adr, emulated")));
+    }
+
+    #[test]
+    fn breaks_in_a_row_are_shown_by_their_magnitude() {
+        let deep = Tally {
+            depths: BTreeMap::from([(1, 40), (2, 20), (3, 10), (40, 1)]),
+            ..Tally::default()
+        };
+        let tallies = BTreeMap::from([
+            ("self-recovery-pvh-2".into(), deep),
+            ("kill-any-pvh-2".into(), Tally::default()),
+        ]);
+        let shown = depths(&tallies);
+        let last = shown.lines().last().expect("rows");
+        let cells: Vec<_> = last.split('|').map(str::trim).collect();
+        let counts = ["40", "30", "0", "0", "0", "1"];
+        assert_eq!(cells[2..8], counts, "{shown}");
+        assert!(!shown.contains("kill"), "it has none");
     }
 
     #[test]

@@ -109,8 +109,7 @@ impl Tally {
         if let Some(found) = &cycle.found {
             self.owned += found.owned;
             self.split += u64::from(found.splits > 0);
-            let magnitude = found.leaked.checked_ilog2().map_or(0, |log| log + 1);
-            *self.leaks.entry(magnitude).or_default() += 1;
+            *self.leaks.entry(magnitude(found.leaked)).or_default() += 1;
             self.most_leaked = self.most_leaked.max(found.leaked);
         }
     }
@@ -152,8 +151,13 @@ fn stage_name(stage: Option<StageName>) -> String {
     stage.map_or("boot".into(), |stage| format!("{stage:?}").to_lowercase())
 }
 
-/// The frames of an order of magnitude, as a person writes them.
-pub(crate) fn leaks_in_words(magnitude: u32) -> String {
+/// The order of magnitude of a count: 0, 1, 2–3, 4–7, …
+pub(crate) fn magnitude(count: u64) -> u32 {
+    count.checked_ilog2().map_or(0, |log| log + 1)
+}
+
+/// An order of magnitude, as a person writes it.
+pub(crate) fn magnitude_in_words(magnitude: u32) -> String {
     match magnitude {
         0 => "0".into(),
         1 => "1".into(),
@@ -215,7 +219,7 @@ mod tests {
 
     #[test]
     fn magnitudes_are_written_as_ranges() {
-        let words: Vec<_> = (0..4).map(leaks_in_words).collect();
+        let words: Vec<_> = (0..4).map(magnitude_in_words).collect();
         assert_eq!(words, ["0", "1", "2–3", "4–7"]);
     }
 }
