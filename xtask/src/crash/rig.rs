@@ -50,6 +50,10 @@ const ANYWHERE_ONE_IN: u64 = 4;
 /// Longest silence: a loaded host is no failure of the guest.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// How long what a machine said last may take after it is off: QEMU holds back up to
+/// sixteen bytes while nobody reads.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What the next thing was that happened.
 pub(super) enum Step {
     /// The machine broke, and what it left holds.
@@ -130,10 +134,11 @@ impl Rig {
         }
         let plan = self.plan();
         let (mut is_breaking, mut is_ending, mut is_pressed) = (false, false, false);
+        let mut is_off = false;
         let mut silent_since = Instant::now();
         loop {
-            let due = self.due(plan).filter(|_| !is_pressed);
-            let bound = silent_since + SILENCE;
+            let due = self.due(plan).filter(|_| !is_pressed && !is_off);
+            let bound = silent_since + if is_off { LAST_WORDS } else { SILENCE };
             let event = self.wait(due.map_or(bound, |due| due.min(bound)))?;
             if !matches!(event, Event::Deadline) {
                 silent_since = Instant::now();
@@ -142,6 +147,9 @@ impl Rig {
                 Event::Line(line) => {
                     if let Some(what) = self.life.line(line) {
                         return Ok(Step::Failed(what));
+                    }
+                    if is_off && self.life.has_verdict() {
+                        return self.settled();
                     }
                 }
                 Event::Control(message) => match message {
@@ -154,7 +162,10 @@ impl Rig {
                         self.reset()?;
                     }
                     Message::Stopped if is_breaking => return self.broken(),
-                    Message::Stopped if is_ending => return self.settled(),
+                    Message::Stopped if is_ending && self.life.has_verdict() => {
+                        return self.settled();
+                    }
+                    Message::Stopped if is_ending => is_off = true,
                     Message::Reset => self.go_on()?,
                     other => {
                         let last = self.life.last_line();
@@ -164,6 +175,7 @@ impl Rig {
                 // A power-off that takes long is followed by a harder one.
                 Event::Closed if is_ending || self.life.has_verdict() => return self.settled(),
                 Event::Closed => return Ok(Step::Failed("QEMU ended by itself".into())),
+                Event::Deadline if is_off => return self.settled(),
                 Event::Deadline if Instant::now() >= bound => {
                     let last = self.life.last_line();
                     return Ok(Step::Failed(format!(
