@@ -7,9 +7,12 @@
 use firmware::{PowerOff, Topology, fadt::EnableAcpi};
 use spin::Once;
 
-use crate::arch::{
-    cpu,
-    port::{self, in16, out8, out16, out32},
+use crate::{
+    arch::{
+        cpu,
+        port::{self, in16, out8, out16, out32},
+    },
+    console,
 };
 
 /// What the firmware says about it, once that is known.
@@ -36,8 +39,9 @@ pub(crate) fn learn(topology: &Topology) {
     }
 }
 
-/// Switches the machine off, or stops it.
+/// Switches the machine off once all is said, or stops it.
 pub(crate) fn power_off() -> ! {
+    console::drain();
     if let Some(power_off) = FIRMWARE.get() {
         sleep(power_off);
         // An emulator may only get to it after the next few instructions.

@@ -99,6 +99,15 @@ pub(crate) fn line(audience: Audience, text: fmt::Arguments<'_>) {
     }
 }
 
+/// Waits until every port has sent what it was given, before the machine goes off: a
+/// port holds some bytes of the last line back.
+pub(crate) fn drain() {
+    // Whoever panics while it writes has the console, and will not return it.
+    if let Some(mut console) = CONSOLE.take_within(PATIENCE) {
+        console.ports.iter_mut().for_each(Serial::drain);
+    }
+}
+
 /// Takes the console away from processor `cpu`, and returns whether it had it.
 ///
 /// # Safety

@@ -85,6 +85,18 @@ impl Serial {
             self.wires = Wires::Dead;
         }
     }
+
+    /// Waits until what was sent is on the wire, or gives the port up.
+    pub(super) fn drain(&mut self) {
+        let drained = match &mut self.wires {
+            Wires::Port(uart) => drain(uart),
+            Wires::Memory(uart) => drain(uart),
+            Wires::Dead => return,
+        };
+        if drained.is_none() {
+            self.wires = Wires::Dead;
+        }
+    }
 }
 
 fn start<B: uart_16550::backend::Backend>(
@@ -95,13 +107,19 @@ fn start<B: uart_16550::backend::Backend>(
         return None;
     }
     // What the loader sent last is still on its way. Initialising waits for it
-    // without a bound of its own, so here is one.
-    (0..POLLS).find(|_| uart.lsr().contains(LSR::TRANSMITTER_EMPTY))?;
+    // without a bound of its own.
+    drain(uart)?;
     uart.init(Config {
         baud_rate: BaudRate::from_integer(baud.unwrap_or(BAUD)),
         ..Config::DEFAULT
     })
     .ok()
+}
+
+/// Waits until the transmitter and the sixteen bytes before it are empty.
+fn drain<B: uart_16550::backend::Backend>(uart: &mut Uart16550<B>) -> Option<()> {
+    let is_empty = (0..POLLS).find(|_| uart.lsr().contains(LSR::TRANSMITTER_EMPTY));
+    is_empty.map(|_| ())
 }
 
 fn send_all(mut rest: &[u8], mut send: impl FnMut(&[u8]) -> usize) -> Option<()> {
