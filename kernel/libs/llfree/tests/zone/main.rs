@@ -4,6 +4,7 @@
 
 mod ahead;
 mod batch;
+mod class_races;
 mod classes;
 mod common;
 mod debts;
