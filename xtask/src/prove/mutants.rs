@@ -88,6 +88,10 @@ const MUTANTS: &[(&str, &str)] = &[
         "recovery leaves bits in whole huge frames",
     ),
     (
+        "recover_doubts_offline",
+        "recovery doubts frames of a huge frame that is offline",
+    ),
+    (
         "recover_counts_splitting",
         "recovery counts the bits of a split that was not finished",
     ),

@@ -114,7 +114,8 @@ impl<const WORDS: usize, const TREE: usize> Lower<'_, WORDS, TREE> {
         let huge = bits.row / WORDS;
         let whole = match (self.entry_value(persist, huge), self.giant(persist, huge)) {
             // Its entries need not be durable.
-            (_, Giant::Whole) | (entry::HUGE | entry::SPLITTING | entry::OFFLINE, _) => true,
+            (_, Giant::Whole) | (entry::HUGE | entry::SPLITTING, _) => true,
+            (entry::OFFLINE, _) => !mutant!("recover_doubts_offline"),
             (entry::MEMBER, around) => around != Giant::Apart,
             _ => false,
         };

@@ -2,7 +2,7 @@
 
 use llfree::Claims;
 
-use crate::program::Op::{Get, GetAt, Put, PutFrame, PutHalf, Share};
+use crate::program::Op::{Drain, Get, GetAt, Offline, Put, PutFrame, PutHalf, Share};
 use crate::scenario::{Mode, Scenario, Shape, Work};
 use crate::table::{
     ALL_ORDERS, CLASSES, GIANTS_AND_SERVICE, LENT, LISTS, NARROW, SINGLE, WIDE, base,
@@ -176,6 +176,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         work: Work::Mix(3, GIANTS_AND_SERVICE),
         schedules: [400, 16_000],
         ..base("adr-batched-giants-and-offline")
+    },
+    Scenario {
+        mode: Mode::AdrBatched,
+        work: Work::Calls(&[&[Get(0), Drain, Put(0), Offline(0)]]),
+        schedules: [200, 2_000],
+        ..base("adr-batched-offline-after-a-row")
     },
     Scenario {
         mode: Mode::AdrBatched,
