@@ -104,6 +104,10 @@ pub(crate) struct TestArgs {
     /// A fault that the guest commits.
     #[arg(long = "break", value_enum, value_name = "FAULT")]
     pub(crate) fault: Option<Fault>,
+    /// A further word of the kernel's command line, as a person would write it there;
+    /// repeatable.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) word: Vec<String>,
     /// A mutation of the kernel, which must not pass.
     #[arg(long, value_name = "NAME")]
     pub(crate) mutant: Option<Mutant>,

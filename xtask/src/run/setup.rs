@@ -183,7 +183,7 @@ fn command_line(args: &Args, format: Permission) -> CommandLine {
             .is_emulated()
             .then(|| command_line::stand_in(args.memory)),
         fault: args.tests.fault,
-        further: Vec::new(),
+        further: args.tests.word.clone(),
     }
 }
 

@@ -60,6 +60,10 @@ impl Evidence<'_> {
                     .any(|sentence| sentence.contains(words)),
                 words,
             ),
+            Claim::Sound(part) => match self.violation(part) {
+                None => Ok(()),
+                Some(what) => Err(format!("{part}: {what}")),
+            },
             Claim::Says(words) => some(self.console.contains(words), words),
             Claim::Marked(names) => self.check_marks(names),
             Claim::StartUnchanged => some(
@@ -121,6 +125,13 @@ impl Evidence<'_> {
         } else {
             Err(format!("found {found:?}"))
         }
+    }
+
+    fn violation(&self, part: &str) -> Option<&str> {
+        self.records.iter().find_map(|record| match record {
+            Record::Violation(found) if found.place == part => Some(found.what.as_str()),
+            _ => None,
+        })
     }
 
     fn verdicts(&self) -> impl Iterator<Item = &Verdict> {

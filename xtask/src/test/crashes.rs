@@ -55,7 +55,7 @@ const SLICES: [Slice; 10] = [
         Kind::Own,
         Phase::Recovery,
         40,
-        Hits::Stages(&["recovery", "judge"], 20),
+        Hits::Stages(&["recovery"], 20),
     ),
     slice(Kind::Own, Phase::Format, 40, Hits::Stages(&["format"], 20)),
     slice(
@@ -67,9 +67,12 @@ const SLICES: [Slice; 10] = [
 ];
 
 /// A kernel with a mistake, and what must notice it within so many cycles.
-const CONTROLS: [(Mutant, Kind, Phase, u64); 4] = [
+const CONTROLS: [(Mutant, Kind, Phase, u64); 7] = [
     (Mutant::FlushDoesNothing, Kind::Powercut, Phase::Any, 40),
     (Mutant::LedgerAcksEarly, Kind::Own, Phase::Run, 200),
+    (Mutant::LedgerAcksEarly, Kind::Powercut, Phase::Run, 100),
+    (Mutant::LedgerAcksEarly, Kind::Kill, Phase::Any, 200),
+    (Mutant::LedgerAcksEarly, Kind::Triple, Phase::Any, 100),
     (Mutant::ReadyEarly, Kind::Own, Phase::Format, 100),
     (Mutant::LeakOneFrame, Kind::Reset, Phase::Run, 60),
 ];

@@ -5,7 +5,7 @@ use super::{
     table::{plain, step},
     trial::{Claim, Ends, Table, Trial},
 };
-use Claim::{Crashes, Created, Processors, Samples, Says};
+use Claim::{Crashes, Created, Processors, Samples, Says, Sound};
 
 /// The trials.
 pub(super) static TRIALS: [Trial; 6] = [
@@ -74,6 +74,7 @@ pub(super) static TRIALS: [Trial; 6] = [
                     Processors(4),
                     Says("128 of 1000 processors take part"),
                     Says("selftest: dram0: "),
+                    Sound("selftest"),
                     Says("tables and one huge frame need 4198400; give it more"),
                 ],
             )],

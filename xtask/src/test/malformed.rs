@@ -53,7 +53,7 @@ macro_rules! madts {
     };
 }
 
-static NFITS: [Trial; 26] = nfits! {
+static NFITS: [Trial; 27] = nfits! {
     "nfit-well-formed" WellFormed: PersistentZones(1), FileChanged, Created;
     "nfit-length-zero" LengthZero: Says("has 0 bytes, at least 56 needed"), FileUnchanged;
     "nfit-overrun" Overrun: Refused("its table NFIT is doubtful"), FileUnchanged;
@@ -81,6 +81,7 @@ static NFITS: [Trial; 26] = nfits! {
     "nfit-overfull-hints" OverfullHints: Refused("less than it counts"), FileUnchanged;
     "nfit-two-capabilities" TwoCapabilities: Refused("contradict earlier ones"), FileUnchanged;
     "nfit-highest-capability" HighestCapability: Refused("beyond 31"), FileUnchanged;
+    "nfit-half-armed" HalfArmed: Refused("is not armed"), PersistentZones(1), Created, FileChanged;
 };
 
 static MADTS: [Trial; 14] = madts! {

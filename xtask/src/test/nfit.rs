@@ -61,6 +61,9 @@ pub(super) enum Nfit {
     TwoCapabilities,
     /// The highest capability is none that there can be.
     HighestCapability,
+    /// The first half is a range of its own, whose device is not armed; nothing is wrong
+    /// with the second one.
+    HalfArmed,
 }
 
 /// Where QEMU puts the first module of a machine with DRAM below 4 GiB only.
@@ -131,7 +134,11 @@ impl Nfit {
         } else {
             WRITE_BACK
         };
-        let len = if self == Self::Empty { 0 } else { len };
+        let len = match self {
+            Self::Empty => 0,
+            Self::HalfArmed => len / 2,
+            _ => len,
+        };
         let mut range = range(index, usage, start, len, attributes);
         match self {
             Self::LengthZero => range[2..4].fill(0),
@@ -143,6 +150,9 @@ impl Nfit {
                 range.extend(self::range(2, PERSISTENT, start + len / 2, len, WRITE_BACK))
             }
             Self::RepeatedIndex => range.extend_from_within(..),
+            Self::HalfArmed => {
+                range.extend(self::range(2, PERSISTENT, start + len, len, WRITE_BACK))
+            }
             _ => {}
         }
         range
@@ -150,8 +160,9 @@ impl Nfit {
 
     fn devices(self, len: u64) -> Vec<u8> {
         let device = Device {
+            handle: 1,
             len: match self {
-                Self::SizeMismatch => len / 2,
+                Self::SizeMismatch | Self::HalfArmed => len / 2,
                 Self::Empty => 0,
                 _ => len,
             },
@@ -159,15 +170,23 @@ impl Nfit {
             ways: if self == Self::WaysMismatch { 2 } else { 1 },
             flags: match self {
                 Self::Failed => 1 << 0,
-                Self::NotArmed => 1 << 3,
+                Self::NotArmed | Self::HalfArmed => 1 << 3,
                 _ => 0,
             },
         };
         match self {
             Self::NoDevice => Vec::new(),
             Self::NoControl => device.map(),
-            Self::RepeatedMap => [device.map(), device.map(), control()].concat(),
-            _ => [device.map(), control()].concat(),
+            Self::RepeatedMap => [device.map(), device.map(), control(1)].concat(),
+            Self::HalfArmed => {
+                let sound = Device {
+                    handle: 2,
+                    flags: 0,
+                    ..device
+                };
+                [device.map(), sound.map(), control(1), control(2)].concat()
+            }
+            _ => [device.map(), control(1)].concat(),
         }
     }
 
@@ -226,8 +245,10 @@ fn range(index: u16, usage: [u8; 16], start: u64, len: u64, attributes: u64) -> 
     )
 }
 
-/// Device 1 in range 1, described by control region 1.
+/// A device in the range of the same number, described by the control region of that
+/// number.
 struct Device {
+    handle: u16,
     len: u64,
     interleave: u16,
     ways: u16,
@@ -240,11 +261,11 @@ impl Device {
         structure(
             1,
             &[
-                &1_u32.to_le_bytes(),
-                &[0; 2],
-                &[0; 2],
-                &1_u16.to_le_bytes(),
-                &1_u16.to_le_bytes(),
+                &u32::from(self.handle).to_le_bytes(),
+                // Its number in the SMBIOS, and of the region.
+                &[0; 4],
+                &self.handle.to_le_bytes(),
+                &self.handle.to_le_bytes(),
                 &self.len.to_le_bytes(),
                 &[0; 8],
                 &[0; 8],
@@ -262,12 +283,12 @@ fn hints_without_addresses(count: u16) -> Vec<u8> {
     structure(6, &[&1_u32.to_le_bytes(), &count.to_le_bytes(), &[0; 6]])
 }
 
-/// Type 4, 32 bytes: no block windows.
-fn control() -> Vec<u8> {
+/// Type 4, 32 bytes: no block windows, and a serial number that no other one has.
+fn control(index: u16) -> Vec<u8> {
     structure(
         4,
         &[
-            &1_u16.to_le_bytes(),
+            &index.to_le_bytes(),
             // Vendor, device, revision; the same of the subsystem.
             &0x8086_u16.to_le_bytes(),
             &1_u16.to_le_bytes(),
@@ -276,7 +297,7 @@ fn control() -> Vec<u8> {
             // Which fields are valid, where and when it was made.
             &[0; 4],
             &[0; 2],
-            &0x5045_524e_u32.to_le_bytes(),
+            &(0x5045_524d + u32::from(index)).to_le_bytes(),
             // Byte-addressable energy-backed, as QEMU says of its own.
             &0x0301_u16.to_le_bytes(),
             &[0; 2],

@@ -67,7 +67,36 @@ static LOOKS: [Trial; 16] = looks! {
     "mark-zfs-end" "zfs-tail" Place::End, "zfs";
 };
 
-static TOKENS: [Trial; 3] = [
+static TOKENS: [Trial; 4] = [
+    Trial {
+        name: "permission-that-is-not-enough",
+        file: Content::Specimen("ext4", START),
+        table: None,
+        steps: &[
+            step(
+                Damage::None,
+                "--quick --boot pvh --cpus 1 --parts selftest --cycles 0 --pmem-file {file} \
+                 --word pmem.format=any",
+                Ends::Verdict,
+                &[Marked(&["ext4"]), FileUnchanged],
+            ),
+            step(
+                Damage::None,
+                "--quick --boot pvh --cpus 1 --parts selftest --cycles 0 --pmem-file {file} \
+                 --word pmem.format=any --word pmem.overwrite=xfs",
+                Ends::Verdict,
+                &[Marked(&["ext4"]), FileUnchanged],
+            ),
+            // The token of what the range held before.
+            step(
+                Damage::None,
+                "--quick --boot pvh --cpus 1 --parts selftest --cycles 0 --pmem-file {file} \
+                 --word pmem.format=1da56d5b89294b00-0123456789abcdef --word pmem.overwrite=ext4",
+                Ends::Verdict,
+                &[Marked(&["ext4"]), FileUnchanged],
+            ),
+        ],
+    },
     Trial {
         name: "token",
         file: Content::Specimen("ext4", START),

@@ -145,6 +145,8 @@ pub(super) enum Claim {
     Refused(&'static str),
     /// Something is not applicable, in a sentence with these words.
     NotApplicable(&'static str),
+    /// No violation was found by this part of the job.
+    Sound(&'static str),
     /// The console shows these words.
     Says(&'static str),
     /// A persistent range holds foreign marks of exactly these names, and what would
