@@ -68,7 +68,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
     /// All series of the published table, as far as they are not yet counted.
-    #[arg(long, conflicts_with_all = ["kinds", "domain", "boot", "phase", "cycles"])]
+    #[arg(long, conflicts_with_all = ["kinds", "domain", "boot", "phase", "cycles", "cpus"])]
     full: bool,
     #[command(flatten)]
     parts: Parts,
@@ -80,7 +80,7 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: u32,
     /// A mutation of the kernel, which must not pass.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["full", "publish"])]
     mutant: Option<Mutant>,
 }
 
@@ -115,14 +115,15 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         PART.write(&published(&state))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let failed = run_all(args, &series, &artifacts, &mut state)?;
+    let mut failed = run_all(args, &series, &artifacts, &mut state)?;
     println!("{}", report::report(state.counts()));
     if args.full {
         println!("{}", report::progress(state.counts()));
         match report::missing(state.counts()) {
             short if short.is_empty() => println!("the full run is complete"),
-            short => println!("the full run still lacks: {}", short.join(", ")),
+            short => println!("the full run is short of: {}", short.join(", ")),
         }
+        failed |= state.counts().values().any(|tally| tally.failed > 0);
     }
     println!(
         "eadr: kills and resets lose nothing that was visible; adr, emulated: a cache in DRAM is lost"

@@ -105,6 +105,7 @@ impl Campaign<'_> {
             if let Some(what) = self.break_on(&mut rig, shared)? {
                 let failed = shared.failed.fetch_add(1, Ordering::Relaxed) + 1;
                 shared.progress.set_message(failed.to_string());
+                rig.end();
                 let failure = Failure::keep(self, &rig, seed, what)?;
                 shared.with(|outcome| {
                     outcome.tally.failed += 1;

@@ -156,7 +156,11 @@ impl Life {
             Record::Cache(cache) => self.cache = Some(cache),
             Record::Crash(crash) => {
                 let expected = self.expected.take()?;
-                if (crash.acknowledged, crash.owned) != (expected.acknowledged, expected.owned) {
+                let agrees = crash.acknowledged == expected.acknowledged
+                    && crash.owned == expected.owned
+                    && crash.in_flight == expected.in_flight;
+                let holds = crash.lost == 0 && crash.doubled == 0 && crash.leaked <= crash.bound;
+                if !agrees || !holds {
                     return Some(format!(
                         "the host found {expected:?}, the kernel reports {crash:?}"
                     ));

@@ -123,6 +123,11 @@ impl Rig {
         self.life.log()
     }
 
+    /// Ends the machine, so that nobody writes to the file any more.
+    pub(super) fn end(&mut self) {
+        self.guest = None;
+    }
+
     /// Waits for the next break, and judges it.
     ///
     /// # Errors
