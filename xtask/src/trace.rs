@@ -297,7 +297,7 @@ impl Campaign<'_> {
             return ProgressBar::hidden();
         }
         let style = ProgressStyle::with_template(
-            "{bar:30} {pos}/{len} crash points, {per_sec}, violations so far: 0",
+            "{bar:30} {pos}/{len} crash points, {per_sec}, ends with the first violation",
         );
         let bar = ProgressBar::new(self.points).with_position(tally.points);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -315,6 +315,9 @@ impl Campaign<'_> {
         fs::copy(&life.before, &file)?;
         let file = File::options().write(true).open(&file)?;
         violation.world.write(&file, &violation.image)?;
+        // Of a superblock that was lost, nobody could tell where the tables are.
+        let superblocks = layout::superblocks(&File::open(&life.after)?)?;
+        fs::write(dir.join(SUPERBLOCKS), superblocks.concat())?;
         fs::write(dir.join("serial.log"), life.log.join("\n"))?;
         fs::write(dir.join(WHAT), &what)?;
         Ok(Failure { what, dir })
@@ -323,6 +326,16 @@ impl Campaign<'_> {
 
 const FILE: &str = "pmem.img";
 const WHAT: &str = "what.txt";
+/// Both superblocks as the life left them, one after the other.
+const SUPERBLOCKS: &str = "superblocks.bin";
+
+/// Reads the superblocks that were kept beside a file.
+fn superblocks_in(dir: &Path) -> Result<[Vec<u8>; 2]> {
+    let path = dir.join(SUPERBLOCKS);
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    Ok([first.to_vec(), second.to_vec()])
+}
 
 /// Recovers and judges a kept file again, and says what the host's own reader makes of
 /// it; returns whether it holds.
@@ -332,7 +345,7 @@ fn replay(dir: &Path, cpus: u32) -> Result<bool> {
     println!("then: {what}");
     let path = dir.join(FILE);
     let file = File::open(&path)?;
-    let layout = Layout::read(&file)?;
+    let layout = Layout::of(&superblocks_in(dir)?)?;
     let world = World::read(&file, layout, 1)?;
     let mut recovery = Recovery::new(layout, usize::try_from(cpus)?);
     let now = recovery.judge(world.medium.visible(), &world);

@@ -28,15 +28,25 @@ pub(super) enum Part {
 /// Words in a superblock.
 pub(super) const PAGE_WORDS: usize = FRAME_SIZE / WORD_BYTES;
 
+/// Reads the superblock and its replica, whatever they hold.
+pub(super) fn superblocks(file: &File) -> Result<[Vec<u8>; 2]> {
+    let last = file.metadata()?.len() - FRAME_SIZE as u64;
+    let mut pages = [0, last].map(|at| (at, vec![0; FRAME_SIZE]));
+    for (at, page) in &mut pages {
+        file.read_exact_at(page, *at)?;
+    }
+    Ok(pages.map(|(_, page)| page))
+}
+
 impl Layout {
-    /// Reads the superblock of a zone that is complete.
+    /// Reads the superblocks of a zone that is complete.
     pub(super) fn read(file: &File) -> Result<Self> {
-        let mut page = vec![0; FRAME_SIZE];
-        file.read_exact_at(&mut page, 0)?;
-        let len = file.metadata()?.len();
-        let mut replica = vec![0; FRAME_SIZE];
-        file.read_exact_at(&mut replica, len - FRAME_SIZE as u64)?;
-        match media::inspect(&page, Some(&replica)) {
+        Self::of(&superblocks(file)?)
+    }
+
+    /// Returns what these superblocks say of a zone that is complete.
+    pub(super) fn of([page, replica]: &[Vec<u8>; 2]) -> Result<Self> {
+        match media::inspect(page, Some(replica)) {
             State::Ready(header) => Ok(Self {
                 geometry: header.geometry,
             }),
