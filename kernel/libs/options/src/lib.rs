@@ -19,9 +19,10 @@ mod words;
 use core::fmt;
 
 use frame::PhysRange;
+use permits::Rejected;
 
 pub use crash::{Crash, Phase, Reset};
-pub use permits::{MOST_TOKENS, Names, Permits, Standing, Token};
+pub use permits::{MOST_TOKENS, NAME_BYTES, Names, Permits, Standing, Token};
 
 /// Everything that the command line decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,20 @@ impl Options {
                 expected,
             }
         };
+        let rejected = |expected, (most, of)| {
+            move |why| match why {
+                Rejected::Unreadable => wrong(expected)(),
+                Rejected::NoRoom => {
+                    let value = value.unwrap_or("");
+                    Complaint::NoRoom {
+                        key,
+                        value,
+                        most,
+                        of,
+                    }
+                }
+            }
+        };
         match key {
             "seed" => self.seed = read::number(value).ok_or_else(wrong("a number"))?,
             "cycles" => self.cycles = read::count(value).ok_or_else(wrong("a number"))?,
@@ -124,12 +139,15 @@ impl Options {
             "quick" => self.quick = read::switch(value).ok_or_else(wrong("on, off"))?,
             "framebuffer" => self.framebuffer = read::switch(value).ok_or_else(wrong("on, off"))?,
             "pmem.format" => {
+                let expected = "none, blank, any, or a token";
                 let added = self.permits.add(value);
-                added.ok_or_else(wrong("none, blank, any, or a token"))?;
+                added.map_err(rejected(expected, (MOST_TOKENS, "tokens")))?;
             }
             "pmem.overwrite" => {
+                let expected = "names of marks, with commas";
                 let names = Names::named(value);
-                self.permits.overwrite = names.ok_or_else(wrong("names of marks, with commas"))?;
+                let most = (NAME_BYTES, "bytes of names");
+                self.permits.overwrite = names.map_err(rejected(expected, most))?;
             }
             "pmem.emulate" => {
                 let range = read::size_at(value).ok_or_else(wrong("SIZE@ADDRESS"))?;
@@ -238,6 +256,17 @@ pub enum Complaint<'t> {
         /// What may be given.
         expected: &'static str,
     },
+    /// The value may be given, but is more than can be kept.
+    NoRoom {
+        /// Name of the option.
+        key: &'t str,
+        /// What was given.
+        value: &'t str,
+        /// How many can be kept.
+        most: usize,
+        /// Of what.
+        of: &'static str,
+    },
 }
 
 impl fmt::Display for Complaint<'_> {
@@ -251,6 +280,15 @@ impl fmt::Display for Complaint<'_> {
             } => write!(
                 f,
                 "value {value:?} of option {key} ignored; possible: {expected}"
+            ),
+            Self::NoRoom {
+                key,
+                value,
+                most,
+                of,
+            } => write!(
+                f,
+                "value {value:?} of option {key} ignored; no more than {most} {of} can be kept"
             ),
         }
     }

@@ -8,8 +8,17 @@ use core::fmt;
 
 /// Most tokens on a command line.
 pub const MOST_TOKENS: usize = 16;
-/// Most bytes of names.
-const NAME_BYTES: usize = 128;
+/// Most bytes of names: enough for all that there are.
+pub const NAME_BYTES: usize = 512;
+
+/// Why a word that would permit something is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    /// It is not written as it should be.
+    Unreadable,
+    /// It is, but no more are kept.
+    NoRoom,
+}
 
 /// What permits to format one region, for as long as it holds what it held.
 ///
@@ -82,8 +91,12 @@ impl Permits {
 
     /// Adds what a word says: a token, a standing permission, or `none`, which takes
     /// all of them back.
-    pub(crate) fn add(&mut self, value: Option<&str>) -> Option<()> {
-        match value? {
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Rejected`] if it is none of them, or one token too many.
+    pub(crate) fn add(&mut self, value: Option<&str>) -> Result<(), Rejected> {
+        match value.ok_or(Rejected::Unreadable)? {
             "none" => {
                 self.tokens = [None; MOST_TOKENS];
                 self.standing = Standing::Nothing;
@@ -91,12 +104,12 @@ impl Permits {
             "blank" => self.standing = Standing::Blank,
             "any" => self.standing = Standing::Any,
             token => {
-                let token = Token::parse(token)?;
-                let free = self.tokens.iter_mut().find(|slot| slot.is_none())?;
-                *free = Some(token);
+                let token = Token::parse(token).ok_or(Rejected::Unreadable)?;
+                let free = self.tokens.iter_mut().find(|slot| slot.is_none());
+                *free.ok_or(Rejected::NoRoom)? = Some(token);
             }
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -117,16 +130,20 @@ impl Names {
         core::str::from_utf8(&self.bytes[..self.len]).unwrap_or("")
     }
 
-    /// Reads names; `None` if there are none or too many.
-    pub(crate) fn named(value: Option<&str>) -> Option<Self> {
-        let value = value.filter(|value| !value.is_empty())?;
+    /// Reads names.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Rejected`] if there are none, or more than [`NAME_BYTES`] of them.
+    pub(crate) fn named(value: Option<&str>) -> Result<Self, Rejected> {
+        let value = value.filter(|value| !value.is_empty());
+        let value = value.ok_or(Rejected::Unreadable)?;
         let mut names = Self::default();
-        names
-            .bytes
-            .get_mut(..value.len())?
+        let room = names.bytes.get_mut(..value.len());
+        room.ok_or(Rejected::NoRoom)?
             .copy_from_slice(value.as_bytes());
         names.len = value.len();
-        Some(names)
+        Ok(names)
     }
 }
 

@@ -9,7 +9,9 @@ use std::{
 use frame::{PhysAddr, PhysRange};
 use proptest::prelude::*;
 
-use super::{Complaint, Crash, Fault, MOST_TOKENS, Options, Parts, Permits, Phase, Reset, Token};
+use super::{
+    Complaint, Crash, Fault, MOST_TOKENS, NAME_BYTES, Options, Parts, Permits, Phase, Reset, Token,
+};
 
 fn accepted(text: &str) -> Options {
     Options::parse(text, |complaint| panic!("{complaint}"))
@@ -103,7 +105,31 @@ fn tokens_of_several_regions_add_up_to_a_limit() {
     let most = MOST_TOKENS as u64;
     let permits = accepted(&words(most)).permits;
     assert!((0..most).all(|region| permits.contains(token(region))));
-    assert_eq!(complaints(&words(most + 1)).len(), 1);
+    // The one that is left out is as right as the others: the limit is to blame.
+    let words = words(most + 1);
+    let [complaint] = complaints(&words)[..] else {
+        panic!("{words}");
+    };
+    let complaint = complaint.to_string();
+    assert!(complaint.contains(&token(most).to_string()), "{complaint}");
+    assert!(complaint.contains("no more than 16 tokens"), "{complaint}");
+    assert!(!complaint.contains("possible"), "{complaint}");
+}
+
+#[test]
+fn of_several_lists_of_names_the_last_one_wins_unless_it_has_no_room() {
+    let permits = accepted("pmem.overwrite=gpt pmem.overwrite=ext4").permits;
+    assert!(permits.overwrite.contains("ext4") && !permits.overwrite.contains("gpt"));
+
+    let long = |bytes| format!("pmem.overwrite=gpt pmem.overwrite={}", "x".repeat(bytes));
+    let fits = accepted(&long(NAME_BYTES)).permits;
+    assert!(fits.overwrite.contains(&"x".repeat(NAME_BYTES)));
+    let words = long(NAME_BYTES + 1);
+    let complaint = complaints(&words)[0].to_string();
+    assert!(
+        complaint.contains("no more than 512 bytes of names"),
+        "{complaint}"
+    );
 }
 
 #[test]
