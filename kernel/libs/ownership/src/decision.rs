@@ -22,6 +22,10 @@ pub enum Permission<'p> {
 
 /// What to do with a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the crate has no heap, and a machine few ranges"
+)]
 pub enum Decision {
     /// Recover the zone that is there.
     Recover {

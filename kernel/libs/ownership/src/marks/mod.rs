@@ -58,11 +58,12 @@ pub struct Sighting {
     pub offset: usize,
 }
 
-/// Most marks that are listed.
-pub const MOST: usize = 8;
+/// Most marks that are listed: one of each name in the table. A kind that found no
+/// room would be overwritten without having been named.
+pub const MOST: usize = 51;
 
 /// The marks of a range, each kind once, in the order of the range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sightings([Option<Sighting>; MOST]);
 
 impl Sightings {
@@ -71,7 +72,7 @@ impl Sightings {
 
     /// Looks for marks in a whole range.
     pub fn find(range: &[u8]) -> Self {
-        let mut found = Self::default();
+        let mut found = Self::NONE;
         for start in starts(range.len()) {
             let view = View { range, start };
             MARKS.iter().for_each(|mark| found.note(mark, view));

@@ -11,7 +11,7 @@ use crate::{Content, Decision, MARKS, Permission, Sightings, decide, probe};
 fn marks(range: &[u8]) -> Sightings {
     match probe(REGION, range).content {
         Content::Foreign { marks, .. } => marks,
-        _ => Sightings::default(),
+        _ => Sightings::NONE,
     }
 }
 

@@ -2,6 +2,7 @@ mod adopting;
 mod deciding;
 mod golden;
 mod hostile;
+mod many;
 mod probing;
 mod specimen;
 
