@@ -60,7 +60,7 @@ pub struct Finding {
 /// namespace narrows the range down to its data; then marks of others are looked
 /// for, at both ends and at each huge frame. That finds whatever a file system or
 /// a partition table leaves behind, but it proves nothing: a range that counts as
-/// blank may hold a few bytes in between.
+/// blank may hold something in between.
 pub fn probe(region: u64, range: &[u8]) -> Finding {
     let whole = content(range);
     let data = match whole {
@@ -79,8 +79,8 @@ pub fn probe(region: u64, range: &[u8]) -> Finding {
         digest: match &content {
             // Formatting it is not in question.
             Content::Ours | Content::OtherVersion(_) | Content::Damaged => 0,
-            Content::Foreign { marks, .. } => digest(region, range, marks),
-            Content::Blank | Content::Unfinished => digest(region, range, &Sightings::NONE),
+            Content::Foreign { marks, .. } => digest(region, range, &place, marks),
+            Content::Blank | Content::Unfinished => digest(region, range, &place, &Sightings::NONE),
         },
     };
     Finding {

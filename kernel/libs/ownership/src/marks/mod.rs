@@ -12,6 +12,8 @@
 
 mod check;
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use core::fmt;
@@ -19,6 +21,7 @@ use core::fmt;
 use frame::{FRAME_SIZE, HUGE_SIZE};
 
 pub use table::MARKS;
+pub(crate) use table::{SECTOR, SECTORS};
 use view::View;
 
 /// Where the first partition of most tables starts.
@@ -102,7 +105,7 @@ impl Sightings {
 }
 
 /// Returns where formats may start in a range of this length.
-fn starts(len: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn starts(len: usize) -> impl Iterator<Item = usize> {
     let odd = [0, FRAME_SIZE, FIRST_PARTITION].into_iter();
     let namespaces = (HUGE_SIZE..len).step_by(HUGE_SIZE);
     odd.chain(namespaces).filter(move |start| *start < len)

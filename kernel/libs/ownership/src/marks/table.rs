@@ -59,6 +59,16 @@ const ZFS_LABELS: &[Place] = &[
     },
 ];
 
+/// Bytes that belong together: what a format writes at once.
+pub(crate) const SECTOR: usize = 512;
+
+/// Where the sectors are in which rows look behind the first frame of a format.
+/// What is found from the end is in the last MiB.
+pub(crate) const SECTORS: [usize; 14] = [
+    0x1000, 0x1400, 0x2000, 0x2400, 0x4000, 0x8000, 0x8800, 0x9000, 0xfe00, 0x1_0000, 0x1_0400,
+    0x4_4000, 0x10_0000, 0x400_0000,
+];
+
 /// All marks that are known by name, a row a line. The first row of a name that fits is the one.
 #[rustfmt::skip]
 pub static MARKS: [Mark; 67] = [

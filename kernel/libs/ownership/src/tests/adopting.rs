@@ -78,7 +78,7 @@ fn a_block_with_any_byte_changed_is_not_believed() {
 }
 
 /// Changes a field of the block and mends its checksum.
-fn set(range: &mut [u8], at: usize, field: &[u8]) {
+pub(super) fn set(range: &mut [u8], at: usize, field: &[u8]) {
     let block = &mut range[4096..8192];
     block[at..at + field.len()].copy_from_slice(field);
     block[4088..].fill(0);

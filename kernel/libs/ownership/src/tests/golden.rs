@@ -19,8 +19,8 @@ fn names(marks: &Sightings) -> Vec<&'static str> {
     marks.iter().map(|sighting| sighting.mark.name).collect()
 }
 
-/// A specimen at the start, 4 KiB, 1 MiB, 2 MiB and at the end of a larger range
-/// that is not itself a multiple of 2 MiB.
+/// A specimen at the start, 4 KiB, 1 MiB, 2 MiB and 12 MiB of a larger range or, if
+/// it is found from the end, with so many bytes before it at the end of one.
 #[test]
 fn every_specimen_is_named_wherever_it_is() {
     let (mut checks, mut kinds) = (0, BTreeSet::new());
@@ -36,7 +36,7 @@ fn every_specimen_is_named_wherever_it_is() {
                 size + 7 * HUGE_SIZE
             });
             specimen.lay(region.bytes(), start);
-            // Where the rounding down of the end is not what it was, and where a
+            // Where its own rounding would put it in another place, and where a
             // namespace is adopted.
             if (from_end && start % 65536 != 0) || (specimen.name == "dax" && start == 0) {
                 continue;

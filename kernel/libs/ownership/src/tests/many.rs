@@ -52,6 +52,19 @@ fn every_kind_is_named_and_has_to_be_named() {
 }
 
 #[test]
+fn the_token_changes_with_each_of_many() {
+    let mut region = layered();
+    let token = probe(REGION, region.bytes()).token;
+    for index in 0..KINDS.len() {
+        let mut changed = region.clone();
+        // A volume's label, say: one byte of its superblock.
+        let last = index * HUGE_SIZE + 0xfff;
+        changed.bytes()[last] ^= 1;
+        assert_ne!(probe(REGION, changed.bytes()).token, token, "{index}");
+    }
+}
+
+#[test]
 fn all_names_fit_on_a_command_line() {
     let names: BTreeSet<_> = MARKS.iter().map(|mark| mark.name).collect();
     let list: Vec<_> = names.iter().map(|name| name.to_string()).collect();

@@ -5,6 +5,7 @@ mod hostile;
 mod many;
 mod probing;
 mod specimen;
+mod tokens;
 
 use std::{vec, vec::Vec};
 
