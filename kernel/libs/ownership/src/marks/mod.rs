@@ -66,7 +66,7 @@ pub struct Sighting {
 pub const MOST: usize = 51;
 
 /// The marks of a range, each kind once, in the order of the range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sightings([Option<Sighting>; MOST]);
 
 impl Sightings {
@@ -144,6 +144,12 @@ impl Place {
             }
             Self::End { .. } => None,
         }
+    }
+}
+
+impl fmt::Debug for Sightings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
