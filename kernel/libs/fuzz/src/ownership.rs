@@ -2,10 +2,14 @@
 //!
 //! An input is a length, then pieces of bytes with their places. Marks are short and
 //! far apart, so the seeds have some of them; the checksum of a devdax namespace's
-//! information block is put right where the first byte asks for it.
+//! information block is put right where the first byte asks for it. It may also ask
+//! for a longer range, with the first partition and the second huge frame in it: most
+//! of that is zeros, so it is only searched for marks.
+
+use std::collections::BTreeSet;
 
 use ::options::{Options, Permits};
-use ::ownership::{Content, Decision, Permission, decide, probe};
+use ::ownership::{Content, Decision, Permission, Sightings, decide, probe};
 
 use crate::{Target, input::Input};
 
@@ -19,8 +23,13 @@ pub(crate) const TARGET: Target = Target {
 
 /// The information block's checksum is put right.
 const FIX: u8 = 1 << 0;
-/// The longest range: up to the mark of btrfs.
+/// The range is a long one.
+const LONG: u8 = 1 << 1;
+/// Bytes behind each start: up to the mark of btrfs.
 const MOST_BYTES: usize = 0x1_1000;
+const PAGES: usize = MOST_BYTES / 0x1000;
+/// Where formats may start in a long range.
+const STARTS: [usize; 3] = [0, 1 << 20, 2 << 20];
 /// An identity.
 const REGION: u64 = 0x1234;
 
@@ -28,18 +37,36 @@ fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.u8();
     let missing = usize::from(input.u16());
-    let mut range = vec![0; MOST_BYTES];
+    let starts = if flags & LONG == 0 { 1 } else { STARTS.len() };
+    let most_bytes = STARTS[starts - 1] + MOST_BYTES;
+    let mut range = vec![0; most_bytes];
     for _ in 0..input.u8() {
-        let at = usize::from(input.u8() % 0x11) * 0x1000 + usize::from(input.u16() % 0x1000);
+        let page = usize::from(input.u8());
+        let start = STARTS[page / PAGES % starts] + page % PAGES * 0x1000;
+        let at = start + usize::from(input.u16() % 0x1000);
         let len = usize::from(input.u8());
         let piece = input.bytes(len);
-        let len = piece.len().min(MOST_BYTES - at);
+        let len = piece.len().min(most_bytes - at);
         range[at..at + len].copy_from_slice(&piece[..len]);
     }
     if flags & FIX != 0 {
         fix_checksum(&mut range[0x1000..0x2000]);
     }
-    check(&range[..MOST_BYTES - missing]);
+    let range = &range[..most_bytes - missing];
+    if flags & LONG == 0 {
+        check(range);
+    } else {
+        check_marks(range);
+    }
+}
+
+/// Each kind is listed once, and is somewhere in the range.
+fn check_marks(range: &[u8]) {
+    let mut names = BTreeSet::new();
+    for sighting in Sightings::find(range).iter() {
+        assert!(sighting.offset < range.len(), "{sighting:?}");
+        assert!(names.insert(sighting.mark.name), "{sighting:?} again");
+    }
 }
 
 /// Looks, decides, and takes the decision at its word.
@@ -113,5 +140,15 @@ fn seeds() -> Vec<Vec<u8>> {
             &[(0x10, 0x40, b"_BHRfS_M"), (0, 0, b"XFSB\0\0\x10")],
         ),
         input(0, 0, &[(0, 0, b"PERENNIAL LLFREE\x03")]),
+        input(
+            LONG,
+            0,
+            &[(0x11, 0x400, &[1]), (0x11, 0x438, &[0x53, 0xef])],
+        ),
+        input(
+            LONG,
+            0,
+            &[(0x32, 0x40, b"_BHRfS_M"), (0x22, 3, b"EXFAT   ")],
+        ),
     ]
 }
