@@ -3,19 +3,23 @@
 //! The exception interrupts anything, so its handler only notes the address.
 //! Between two parts of the job nobody uses a zone, and this takes what is free
 //! of the huge frame around it, for the rest of the run. Frames in use are named
-//! and taken once they have come back. Nothing is written to the medium about it:
-//! after the next boot the firmware has to say again what is broken.
+//! and taken once they have come back. Where a zone has a crash ledger, each frame is
+//! entered there before it is taken, so that nobody takes it for leaked, not even the
+//! next boot or the host. That boot frees it again: the firmware has to say anew what
+//! is broken.
 
 use alloc::vec::Vec;
 
 use frame::{FrameId, Order, PhysAddr};
-use llfree::Local;
+use llfree::{Local, Zone};
 use persist::Persist;
 use poison::{Isolation, TakesAt, isolate};
+use workload::ledger::Ledger;
 
 use crate::{
     arch::machine_check,
     log::{info, warn},
+    run::{Saving, ledger_of},
     zones::{OpenZone, Zones, with_zone},
 };
 
@@ -33,11 +37,30 @@ pub(crate) struct Quarantine {
     places: Vec<Place>,
 }
 
-struct Handle<'z, P: Persist>(Local<'z, 'static, P>);
+/// Takes frames of a zone and keeps account of them.
+struct Handle<'z, P: Persist> {
+    zone: &'z Zone<'static, P>,
+    local: Local<'z, 'static, P>,
+    ledger: Option<Ledger<'static, Saving>>,
+}
 
 impl<P: Persist> TakesAt for Handle<'_, P> {
     fn take_at(&mut self, frame: FrameId, order: Order) -> bool {
-        self.0.get_at(frame, order).is_ok()
+        let frames = || (frame.0..frame.0 + order.frames()).map(FrameId);
+        // What is in use stays its owner's, also in the ledger.
+        if frames().any(|frame| self.zone.is_allocated(frame)) {
+            return false;
+        }
+        // PERSIST: the entries, before the frames are taken: a crash in between must
+        // not leave frames that seem to have leaked.
+        if let Some(ledger) = &self.ledger {
+            ledger.keep(frames());
+        }
+        let is_taken = self.local.get_at(frame, order).is_ok();
+        if let (Some(ledger), false) = (&self.ledger, is_taken) {
+            ledger.let_go(frames());
+        }
+        is_taken
     }
 }
 
@@ -115,8 +138,13 @@ fn find(address: PhysAddr, zones: &Zones) -> Option<(&'static OpenZone, FrameId)
 
 /// Takes what is free around a frame; `None` if processor 0 is using the zone.
 fn take(zone: &OpenZone, frame: FrameId) -> Option<Isolation> {
+    let ledger = zone.store.as_ref().and_then(ledger_of);
     with_zone!(&zone.allocator, zone => {
-        let mut handle = Handle(zone.local(0).ok()?);
+        let mut handle = Handle {
+            zone,
+            local: zone.local(0).ok()?,
+            ledger,
+        };
         Some(isolate(&mut handle, frame, zone.stats().frames))
     })
 }

@@ -22,6 +22,8 @@ use alloc::{format, vec::Vec};
 
 use record::StageName;
 
+pub(crate) use saving::{Saving, ledger_of};
+
 use super::{report::Report, sizes::Sizes};
 use crate::{log::info, system::System, tripwire, zones::OpenZone};
 use trial::Trial;
@@ -77,6 +79,8 @@ pub(super) fn run(system: &mut System, report: &mut Report) {
     if !trials.iter().any(Trial::is_under_way) {
         renew(&mut trials, system, report);
     }
+    // Now that what leaked is known and free again, and before anybody gets it.
+    system.quarantine.settle(&system.zones);
     trials.retain(|trial| {
         let is_over = trial.is_over();
         if is_over {

@@ -18,6 +18,8 @@ use record::Verdict;
 use crate::{log::info, system::System};
 use report::Report;
 
+pub(crate) use crash::{Saving, ledger_of};
+
 /// A part of the job, by the name that the command line uses.
 struct Scenario {
     name: &'static str,
@@ -49,9 +51,11 @@ pub(crate) fn all(system: &mut System) -> Verdict {
     for reason in &system.zones.left_alone {
         report.violation("zones", reason.clone());
     }
-    system.quarantine.settle(&system.zones);
+    // A crash is judged before anything is kept from use: what an earlier boot has kept
+    // is freed then. The crash part does both by itself.
     if !system.options.run.crash {
         crash::look_back(system, &mut report);
+        system.quarantine.settle(&system.zones);
     }
     for scenario in &SCENARIOS {
         if (scenario.is_wanted)(&system.options) {

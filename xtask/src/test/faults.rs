@@ -5,10 +5,10 @@ use super::{
     table::{plain, step},
     trial::{Claim, Ends, Table, Trial},
 };
-use Claim::{Crashes, Created, Processors, Samples, Says, Sound};
+use Claim::{Crashes, Created, HostJudged, Processors, Samples, Says, Sound};
 
 /// The trials.
-pub(super) static TRIALS: [Trial; 6] = [
+pub(super) static TRIALS: [Trial; 7] = [
     // The last processor stops for good in the middle of a job, with the console
     // in its hands.
     plain(
@@ -40,6 +40,21 @@ pub(super) static TRIALS: [Trial; 6] = [
                     cpus: &[1, 2, 4],
                     zones: 2,
                 },
+            ],
+        )],
+    ),
+    // The same at each boot of a series of crashes: what is kept from use has not leaked,
+    // is given to nobody, and is free again before the next one.
+    plain(
+        "machine-check-and-crashes",
+        &[step(
+            "--quick --boot pvh --break machine-check",
+            Ends::Pass,
+            &[
+                Says("of pmem0: the 2 MiB around it are kept from use, 512 frames now, 0 as"),
+                Says("512 frames around frame"),
+                Crashes(5),
+                HostJudged,
             ],
         )],
     ),

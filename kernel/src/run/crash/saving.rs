@@ -11,7 +11,7 @@ use core::sync::atomic::AtomicU64;
 use frame::{FRAME_SIZE, FrameId, Order};
 use persist::{Adr, Persist, WriteBack};
 use workload::{
-    ledger::{Medium, Ordered},
+    ledger::{Ledger, Medium, Ordered},
     stamp::{FrameStamps, Stamp, Stamper, Stamps, stamped},
 };
 
@@ -21,7 +21,7 @@ const FRAME_WORDS: usize = FRAME_SIZE / size_of::<u64>();
 
 /// What it takes to save an entry.
 #[derive(Clone, Copy)]
-pub(super) enum Saving {
+pub(crate) enum Saving {
     /// Program order.
     Ordered,
     /// A write-back.
@@ -52,6 +52,11 @@ impl Medium for Saving {
             }
         }
     }
+}
+
+/// Returns the ledger of a zone, if there is one that can be read.
+pub(crate) fn ledger_of(store: &Store) -> Option<Ledger<'static, Saving>> {
+    Ledger::open(store.annex, Saving::of(store)).ok()
 }
 
 /// Stamps that are saved like the ledger.

@@ -177,7 +177,8 @@ impl Trial {
         }
     }
 
-    /// Gives back what leaked; then every frame is owned or free.
+    /// Gives back what leaked, and what an earlier boot has kept from use; then every
+    /// frame is owned or free.
     fn reclaim(&self, report: &mut Report) {
         self.reclaim_leaked(report);
         self.balance(report);
@@ -193,19 +194,23 @@ impl Trial {
         }
     }
 
-    /// Checks that every frame is owned or free, while nobody works.
+    /// Checks that every frame is owned, kept from use or free, while nobody works.
     pub(super) fn balance(&self, report: &mut Report) {
         let name = self.zone.name();
         let owned = self.ledger.survivors();
         let owned: u64 = owned.map(|block| block.order.frames() as u64).sum();
+        let kept = self.ledger.kept().count() as u64;
         let stats = self.zone.allocator.stats();
         let (free, frames) = (stats.free as u64, stats.frames as u64);
-        if free + owned == frames {
+        if free + owned + kept == frames {
             report.checked(1);
         } else {
             report.violation(
                 "crash",
-                format!("{name}: {frames} frames, of which {owned} are owned and {free} free"),
+                format!(
+                    "{name}: {frames} frames, of which {owned} are owned, {kept} kept from use \
+                     and {free} free"
+                ),
             );
         }
     }
@@ -297,7 +302,7 @@ impl Trial {
         }
     }
 
-    /// Returns everything that is owned; then every frame must be free.
+    /// Returns everything that is owned; then every frame must be free or kept from use.
     pub(super) fn settle(&self, report: &mut Report) {
         if self.ledger.progress().phase == Phase::Complete {
             return;
@@ -309,7 +314,7 @@ impl Trial {
             return report.violation("crash", format!("{name}: {what}"));
         }
         let stats = self.zone.allocator.stats();
-        if stats.free == stats.frames {
+        if stats.free + self.ledger.kept().count() == stats.frames {
             report.checked(1);
         } else {
             let (free, frames) = (stats.free, stats.frames);

@@ -122,7 +122,7 @@ impl<M> Trial<'_, M> {
     fn word(&mut self, seen: Seen) {
         let (frame, owner) = (seen.frame, seen.owner);
         match owner {
-            Owner::Nobody => {}
+            Owner::Nobody | Owner::Kept => {}
             Owner::Malformed(word) => {
                 let fault = Fault::BadOwner { frame, word };
                 self.judgement.malformed.add(1, fault);
@@ -162,6 +162,11 @@ impl<M> Trial<'_, M> {
                 let fault = Fault::Lost { frame, block };
                 self.judgement.lost.add(1, fault);
             }
+            (Some(block), true) if seen.owner == Owner::Kept => {
+                let fault = Fault::Used { frame, block };
+                self.judgement.doubled.add(1, fault);
+            }
+            (None, true) if seen.owner == Owner::Kept => self.judgement.kept += 1,
             (None, true) if state.is_uncertain(seen.frame) => {
                 self.judgement.leaked += 1;
                 self.judgement.uncertain += 1;

@@ -23,7 +23,9 @@ pub struct Judgement {
     pub owned: u64,
     /// Frames of those blocks.
     pub owned_frames: u64,
-    /// Frames allocated without an owner.
+    /// Frames allocated and kept from use.
+    pub kept: u64,
+    /// Other frames allocated without an owner.
     pub leaked: u64,
     /// Of these, frames that the allocator lists as uncertain.
     pub uncertain: u64,
@@ -34,7 +36,7 @@ pub struct Judgement {
     pub lost: Tally,
     /// Owned blocks whose stamps are gone.
     pub defaced: Tally,
-    /// Frames with two owners (D1).
+    /// Frames with two owners (D1), or with one although they are kept from use.
     pub doubled: Tally,
     /// Frames leaked beyond what the operations in flight account for: some
     /// acknowledged free was forgotten, or frames vanished (D2, D3).
@@ -74,6 +76,13 @@ pub enum Fault {
         block: Block,
         /// The one that it lies in.
         outer: Block,
+    },
+    /// A frame is owned as a part of a block, and kept from use.
+    Used {
+        /// The frame.
+        frame: FrameId,
+        /// The block that it belongs to.
+        block: Block,
     },
     /// A frame is allocated, and nobody owns it or might be about to.
     Leaked {
@@ -143,6 +152,12 @@ impl fmt::Display for Fault {
             Self::Defaced { block } => write!(f, "the content of {block} is not its owner's"),
             Self::Doubled { block, outer } => {
                 write!(f, "{block} is owned and so is {outer} around it")
+            }
+            Self::Used { frame, block } => {
+                write!(
+                    f,
+                    "frame {frame} is kept from use and belongs to {block}, which is owned"
+                )
             }
             Self::Leaked { frame, last } => {
                 write!(f, "frame {frame} is allocated and nobody's, last {last:?}")

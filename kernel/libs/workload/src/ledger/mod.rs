@@ -22,6 +22,8 @@
 //!
 //! * an *owned* word stands between the end of a get and the start of a put:
 //!   its frames are allocated, and stamped;
+//! * a *kept* word stands for a frame that is taken out of use for good, or is
+//!   about to be: it is allocated or free, and nobody's;
 //! * everything else is free, but for the operations in flight, at most one a
 //!   processor: `done` lags behind the intent. A put or halve names its frames; a
 //!   get, which can't know them yet, answers for as many as it asked for.
@@ -41,8 +43,8 @@
 //! An intent has the operation (1 get, 2 put, 3 halve) in bits 0..2, the order in
 //! 2..8, the frame in 8..48 and the low bits of the sequence number in 48..64. An
 //! owner word has the state (1 owned, 2 freeing) in bits 0..2, the order in 2..8,
-//! the processor in 8..16 and the sequence number in 16..64. Each is written by a
-//! single store, so that no crash tears it.
+//! the processor in 8..16 and the sequence number in 16..64; that of a frame which is
+//! kept from use is 3. Each is written by a single store, so that no crash tears it.
 
 mod error;
 mod format;
@@ -50,6 +52,7 @@ mod header;
 mod intent;
 mod judge;
 mod judgement;
+mod kept;
 mod medium;
 mod owner;
 mod reconcile;

@@ -13,6 +13,8 @@ pub enum Owner {
     Owned(Claim),
     /// A block started here and was given up.
     Freeing(Claim),
+    /// The frame is kept from use.
+    Kept,
     /// Nothing that a worker writes.
     Malformed(u64),
 }
@@ -41,6 +43,8 @@ pub struct Block {
 
 const OWNED: u64 = 1;
 const FREEING: u64 = 2;
+/// The whole word: there is no order, processor or number.
+const KEPT: u64 = 3;
 const ORDER_SHIFT: u32 = 2;
 const CPU_SHIFT: u32 = 8;
 const SEQ_SHIFT: u32 = 16;
@@ -49,6 +53,7 @@ impl Owner {
     pub(super) fn encode(self) -> u64 {
         let (state, claim) = match self {
             Self::Nobody => return 0,
+            Self::Kept => return KEPT,
             Self::Malformed(word) => return word,
             Self::Owned(claim) => (OWNED, claim),
             Self::Freeing(claim) => (FREEING, claim),
@@ -70,6 +75,7 @@ impl Owner {
             OWNED => Self::Owned(claim),
             FREEING => Self::Freeing(claim),
             _ if word == 0 => Self::Nobody,
+            _ if word == KEPT => Self::Kept,
             _ => Self::Malformed(word),
         }
     }

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use frame::{FrameId, Order};
 
 use super::scan::Seen;
-use super::{Allocated, Block, Ledger, Owner, Unreclaimed};
+use super::{Allocated, Block, Ledger, Medium, Owner, Unreclaimed};
 use crate::FrameAlloc;
 
 impl<M> Ledger<'_, M> {
@@ -25,7 +25,7 @@ impl<M> Ledger<'_, M> {
     }
 
     /// Returns the frames that are allocated and that nobody owns, in ascending
-    /// order.
+    /// order, those included that are kept from use.
     pub fn leaked(&self, state: &impl Allocated) -> impl Iterator<Item = FrameId> {
         let leaked = |seen: &Seen| !seen.is_owned() && state.is_allocated(seen.frame);
         self.scan().filter(leaked).map(|seen| seen.frame)
@@ -34,6 +34,9 @@ impl<M> Ledger<'_, M> {
 
 /// Frees what nobody owns; returns how many frames that were.
 ///
+/// What was kept from use is freed as well, and struck out after that: who still wants
+/// to keep it has to take it again. So this comes before anything is kept.
+///
 /// Leaked frames come in runs, the remains of blocks. Since it is not known of
 /// which, each run is offered in the largest aligned parts, and what the
 /// allocator refuses in halves. A crash in between leaves fewer leaked frames.
@@ -41,7 +44,7 @@ impl<M> Ledger<'_, M> {
 /// # Errors
 ///
 /// The allocator refuses a single frame that it says is allocated.
-pub fn reclaim<M, A: FrameAlloc>(
+pub fn reclaim<M: Medium, A: FrameAlloc>(
     ledger: &Ledger<'_, M>,
     state: &impl Allocated,
     alloc: &mut A,
@@ -54,7 +57,9 @@ pub fn reclaim<M, A: FrameAlloc>(
         }
         run.end = frame + 1;
     }
-    Ok(freed + free_run(alloc, run)?)
+    freed += free_run(alloc, run)?;
+    ledger.let_go(ledger.kept());
+    Ok(freed)
 }
 
 fn free_run<A: FrameAlloc>(

@@ -125,7 +125,7 @@ mod violations {
     fn owner_words_that_nobody_writes_are_malformed() {
         let owned = |order: u64, cpu: u64, seq: u64| 1 | order << 2 | cpu << 8 | seq << 16;
         for (what, frame, word) in [
-            ("no such state", 100, 3),
+            ("no such state", 100, 3 | 1 << 16),
             ("misaligned", 101, owned(1, 0, 1)),
             ("beyond the end", 64, owned(7, 0, 1)),
             ("not announced", 100, owned(0, 0, 7)),

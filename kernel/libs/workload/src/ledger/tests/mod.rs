@@ -4,6 +4,7 @@ mod crashes;
 mod entries;
 mod format;
 mod judging;
+mod keeping;
 mod reconciling;
 
 use core::sync::atomic::AtomicU64;
@@ -84,7 +85,7 @@ fn kinds(judgement: &Judgement) -> std::string::String {
     let letter = |fault| match fault {
         Fault::Lost { .. } => 'l',
         Fault::Defaced { .. } => 's',
-        Fault::Doubled { .. } => 'd',
+        Fault::Doubled { .. } | Fault::Used { .. } => 'd',
         Fault::Leaked { .. } => 'x',
         Fault::BadOwner { .. } | Fault::Unannounced { .. } | Fault::BadLine(_) => 'm',
     };
