@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use frame::{FrameId, Order, PhysAddr};
 use llfree::{Local, Zone};
 use persist::Persist;
+use plan::Part;
 use poison::{Isolation, TakesAt, isolate};
 use workload::ledger::Ledger;
 
@@ -87,14 +88,24 @@ impl Quarantine {
 
     /// Keeps the huge frame around an address from use.
     fn add(&mut self, address: PhysAddr, zones: &Zones) {
-        let Some((zone, frame)) = find(address, zones) else {
+        let Some((zone, part)) = find(address, zones) else {
             warn!(
                 "memory",
-                "machine check at {address}: in no zone's frames, nothing to keep from use"
+                "machine check at {address}: in no zone that is in use, nothing to keep from use"
             );
             return;
         };
         let name = zone.name();
+        if part != Part::Managed {
+            warn!(
+                "memory",
+                "machine check at {address}, {} of {name}, which can't be kept from use: {}",
+                name_of(part),
+                consequence(part)
+            );
+            return;
+        }
+        let frame = frame_at(address, zone);
         let Some(Isolation { kept, left }) = take(zone, frame) else {
             warn!(
                 "memory",
@@ -123,17 +134,46 @@ impl Quarantine {
     }
 }
 
-/// Returns the zone among whose managed frames an address is.
-fn find(address: PhysAddr, zones: &Zones) -> Option<(&'static OpenZone, FrameId)> {
-    zones.iter().find_map(|zone| {
-        let managed = zone.placement.managed;
-        if address < managed.start() || address >= managed.end() {
-            return None;
+/// Returns the zone that an address is in, and the part of it.
+fn find(address: PhysAddr, zones: &Zones) -> Option<(&'static OpenZone, Part)> {
+    let part = |zone: &'static OpenZone| Some((zone, zone.placement.part_at(address)?));
+    zones.iter().find_map(part)
+}
+
+/// Returns the frame around an address among the managed ones.
+fn frame_at(address: PhysAddr, zone: &OpenZone) -> FrameId {
+    let offset = address.0 - zone.placement.managed.start().0;
+    FrameId(crate::arch::to_usize(offset) / frame::FRAME_SIZE)
+}
+
+fn name_of(part: Part) -> &'static str {
+    match part {
+        Part::Managed => "the frames",
+        Part::Superblock => "the superblock",
+        Part::Lower => "the lower tables",
+        Part::Upper => "the upper tables",
+        Part::Annex => "the crash ledger",
+        Part::Replica => "the second superblock",
+        Part::Range => "an unused part",
+    }
+}
+
+/// Returns what follows from damage to a part that can't be kept from use.
+fn consequence(part: Part) -> &'static str {
+    match part {
+        Part::Managed | Part::Range => "nothing depends on it",
+        Part::Superblock | Part::Replica => {
+            "the next boot goes by the other copy, and writes this one again"
         }
-        let offset = crate::arch::to_usize(address.0 - managed.start().0);
-        let frame = FrameId(offset / frame::FRAME_SIZE);
-        Some((zone, frame))
-    })
+        Part::Lower => {
+            "whom the frames belong to that the line speaks of is in doubt, in this run and after \
+             it; nothing but making the zone anew on sound memory helps"
+        }
+        Part::Upper => "counts may be wrong in this run; the next boot makes them anew",
+        Part::Annex => {
+            "what is judged by it is in doubt, be it a fault or none; the frames are not"
+        }
+    }
 }
 
 /// Takes what is free around a frame; `None` if processor 0 is using the zone.

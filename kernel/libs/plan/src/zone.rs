@@ -4,9 +4,9 @@ use core::fmt::Write;
 
 use arrayvec::ArrayString;
 use firmware::{Domain, Node, RegionId};
-use frame::{FRAME_SIZE, PhysRange};
+use frame::{FRAME_SIZE, PhysAddr, PhysRange};
 
-use crate::{RefusedReason, Sizes, layout};
+use crate::{Part, RefusedReason, Sizes, layout};
 
 /// A short name, such as `pmem0`.
 pub type Name = ArrayString<16>;
@@ -82,6 +82,30 @@ impl ZonePlacement {
                 needed,
             }),
         }
+    }
+
+    /// Returns the part of the zone that an address is in, if it is in one;
+    /// [`Part::Range`] is for what lies between the others.
+    pub fn part_at(&self, address: PhysAddr) -> Option<Part> {
+        let is_in = |part: PhysRange| part.start() <= address && address < part.end();
+        let shared = [
+            (self.managed, Part::Managed),
+            (self.lower, Part::Lower),
+            (self.upper, Part::Upper),
+        ];
+        let own = self.persistent().map(|persistent| {
+            [
+                (persistent.superblock, Part::Superblock),
+                (persistent.annex, Part::Annex),
+                (persistent.replica, Part::Replica),
+            ]
+        });
+        let rest = [(self.range, Part::Range)];
+        let mut parts = shared
+            .into_iter()
+            .chain(own.into_iter().flatten())
+            .chain(rest);
+        parts.find_map(|(range, part)| is_in(range).then_some(part))
     }
 
     /// Returns what only a persistent zone has, if it is one.

@@ -2,8 +2,8 @@
 
 use bootloader_api::info::MemoryRegionKind;
 use firmware::{Domain, Node, Refusal};
-use frame::{FRAME_SIZE, HUGE_SIZE};
-use plan::{LeftOutReason, MAX_ZONES, RefusedReason, Sizes};
+use frame::{FRAME_SIZE, HUGE_SIZE, PhysAddr};
+use plan::{LeftOutReason, MAX_ZONES, Part, RefusedReason, Sizes};
 
 use crate::machine::{GIB, KIB, MIB, Machine, Small, range};
 
@@ -37,6 +37,25 @@ fn a_persistent_range_is_laid_out_in_order() {
         (persistent.domain, persistent.emulated),
         (Domain::Eadr, false)
     );
+}
+
+#[test]
+fn every_byte_of_a_zone_is_in_one_part_of_it() {
+    let plan = desktop().plan();
+    let (zone, persistent) = plan.persistent().next().expect("a persistent zone");
+    let part = |at: u64| zone.part_at(PhysAddr(at));
+    assert_eq!(part(4 * GIB), Some(Part::Superblock));
+    assert_eq!(part(4 * GIB + FRAME), Some(Part::Lower));
+    assert_eq!(part(persistent.annex.start().0 - 1), Some(Part::Lower));
+    assert_eq!(part(persistent.annex.start().0), Some(Part::Annex));
+    let managed = zone.managed.start().0;
+    let gap = managed > persistent.annex.end().0;
+    assert_eq!(part(managed - 1) == Some(Part::Range), gap);
+    assert_eq!(part(managed), Some(Part::Managed));
+    assert_eq!(part(5 * GIB - FRAME - 1), Some(Part::Managed));
+    assert_eq!(part(5 * GIB - 1), Some(Part::Replica));
+    assert_eq!(part(zone.upper.start().0), Some(Part::Upper));
+    assert_eq!((part(4 * GIB - 1), part(5 * GIB)), (None, None));
 }
 
 #[test]
