@@ -4,8 +4,9 @@
 //! flush can't be seen that way. So the tables of a zone can be placed in DRAM, as
 //! if in a write-back cache over the persistent range. A flush puts its lines on a
 //! list, a fence copies the lines on its processor's list to the medium, and now and then
-//! a processor evicts a line that nobody has flushed. A reset loses the rest: the
-//! next boot fills the cache from the medium.
+//! a processor evicts a line that nobody has flushed. That counts where the line was
+//! dirty: half of the time any line is drawn, and most are not. A reset loses the rest:
+//! the next boot fills the cache from the medium.
 //!
 //! Lines are copied under a lock each. Without it, a copy that was read earlier
 //! could land after a later one, which no cache does. Words of a line are copied
@@ -118,7 +119,7 @@ impl Persist for Cut {
                 continue;
             }
             if pending.try_push(line).is_err() {
-                self.0.write_back(line, &self.0.flushed);
+                self.0.write_back(line);
             }
         }
     }
@@ -126,7 +127,7 @@ impl Persist for Cut {
     fn fence(&self) {
         let mut pending = self.0.pending[smp::cpu()].lock();
         for line in pending.drain(..) {
-            self.0.write_back(line, &self.0.flushed);
+            self.0.write_back(line);
         }
     }
 
@@ -146,7 +147,7 @@ impl Persist for Cut {
             _ => usize::try_from((roll >> 32) % total).ok(),
         };
         if let Some(line) = line {
-            self.0.write_back(line, &self.0.evicted);
+            self.0.evict(line);
         }
     }
 }
@@ -174,20 +175,37 @@ impl Cache {
         Some((part.cached.start + offset, part.medium + offset))
     }
 
-    fn write_back(&self, line: usize, counter: &AtomicU64) {
+    /// Writes a line back because it was flushed, dirty or not.
+    fn write_back(&self, line: usize) {
+        let _alone = self.locks[line].lock();
+        self.copy(line);
+        self.flushed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes a line back on its own account, if it is dirty.
+    fn evict(&self, line: usize) {
+        let _alone = self.locks[line].lock();
+        if self.is_dirty(line) {
+            self.copy(line);
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Copies a line to the medium; its lock is held.
+    fn copy(&self, line: usize) {
         let Some((cached, medium)) = self.place(line) else {
             return;
         };
-        let _alone = self.locks[line].lock();
         for offset in (0..LINE_BYTES).step_by(size_of::<u64>()) {
             // SAFETY: both words lie in the part that the line is of.
             let word = unsafe { load(cached + offset) };
             // SAFETY: as above; nothing else writes to the medium under a cache.
             unsafe { store(medium + offset, word) };
         }
-        counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns whether a line differs from the medium: exact under its lock, as far as
+    /// nobody stores to it.
     fn is_dirty(&self, line: usize) -> bool {
         let Some((cached, medium)) = self.place(line) else {
             return false;

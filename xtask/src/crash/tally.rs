@@ -62,9 +62,9 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Times that all was returned and every frame was free again.
     pub(crate) settled: u64,
-    /// Lines that an emulated cache evicted and flushed before the power was cut.
+    /// Dirty lines that an emulated cache evicted before the power was cut.
     pub(crate) evicted: u64,
-    /// See `evicted`.
+    /// Lines that it wrote back because they were flushed, dirty or not.
     pub(crate) flushed: u64,
     /// Cycles that left a huge frame half split on the medium.
     pub(crate) split: u64,

@@ -287,9 +287,9 @@ pub enum StageName {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// Lines written back because they were flushed.
+    /// Lines written back because they were flushed, clean ones included.
     pub flushed: u64,
-    /// Lines written back at random.
+    /// Dirty lines written back at random: what nobody had flushed since it was stored.
     pub evicted: u64,
     /// Lines that differ from the medium right now.
     pub dirty: u64,
