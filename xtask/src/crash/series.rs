@@ -102,7 +102,7 @@ impl Phase {
             Self::Format => Some(("format", 620)),
             Self::Recovery => Some(("recovery", 150)),
             Self::Run => Some(("run", 20_000)),
-            Self::Shutdown => Some(("shutdown", 14)),
+            Self::Shutdown => Some(("shutdown", 16)),
         }
     }
 }

@@ -57,6 +57,12 @@ impl Mount {
         }
     }
 
+    /// Returns whether the mount may have lost more than it was prepared for: it was not
+    /// closed, and the platform, which promises `now`, has promised it more.
+    pub fn is_suspect(&self, now: Domain) -> bool {
+        !self.clean && now < self.domain
+    }
+
     /// Returns the orderly end of this mount.
     pub(super) fn closed(self) -> Self {
         Self {
@@ -108,4 +114,18 @@ pub fn last_mount(superblock: &[u8]) -> Option<Mount> {
         uncertain: damaged,
         ..latest
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_open_mount_on_a_stronger_platform_is_suspect() {
+        let crashed = Mount::next(None, Domain::Eadr);
+        assert!(crashed.is_suspect(Domain::Adr));
+        assert!(!crashed.is_suspect(Domain::Eadr));
+        assert!(!crashed.closed().is_suspect(Domain::Adr));
+        assert!(!Mount::next(None, Domain::Adr).is_suspect(Domain::Eadr));
+    }
 }

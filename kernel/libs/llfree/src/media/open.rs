@@ -178,7 +178,8 @@ fn mend<P: Persist>(primary: Page<'_>, replica: Page<'_>, header: &Header, persi
     other.set_state(persist, READY);
 }
 
-/// Notes that a zone has been left in an orderly way.
+/// Notes that a zone has been left in an orderly way: its counts are durable then, and
+/// whoever opens it next has nothing to mend.
 ///
 /// # Errors
 ///
@@ -195,6 +196,9 @@ pub fn close<P: Persist, const WORDS: usize, const TREE: usize>(
     }
     let mount = last_mount(superblock).unwrap_or_else(|| Mount::next(None, P::DOMAIN));
     let primary = Page::new(superblock).map_err(CloseError::Superblock)?;
+    // PERSIST: the counts, which operations leave to chance, before the note that
+    // vouches for them.
+    zone.lower.persist_entries(persist, 0..zone.huge_frames());
     primary.write_mount(persist, &mount.closed());
     Ok(())
 }

@@ -6,9 +6,10 @@ use llfree::media::{
     Source, State,
 };
 use llfree::{Memory, ZoneError};
-use persist::{Domain, Eadr, ModelledAdr};
+use persist::{Domain, Eadr, ModelledAdr, Observed};
 
 use crate::common::{Bytes, Random};
+use crate::medium::{Medium, Tearing};
 use crate::region::{CPUS, FRAMES, Region, Small, geometry};
 
 #[test]
@@ -329,6 +330,24 @@ fn mounts_that_were_not_closed_are_counted() {
 }
 
 /// Trap 6: nothing vouches for tables that are being overwritten.
+#[test]
+fn a_region_that_was_closed_has_nothing_to_mend_whatever_caches_lose() {
+    for seed in 1..=32 {
+        let mut region = Region::blank();
+        let medium = Medium::new(&region.bytes);
+        let observed = Observed::new(ModelledAdr, |event| medium.note(event));
+        region.open(&geometry(), Format::Allowed, observed).unwrap();
+        region.bytes = medium.image(Tearing::Lines, &mut Random(seed));
+        let last = media::last_mount(&region.bytes).expect("there was one");
+        assert!(last.clean, "seed {seed}");
+        let opened = region.open(&geometry(), Format::Never, Eadr).unwrap();
+        let Opened::Recovered(recovery) = opened else {
+            panic!("seed {seed}: {opened:?}");
+        };
+        assert_eq!(recovery.mended, 0, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_replica_of_an_earlier_life_is_gone_before_the_tables_change() {
     let mut region = Region::ready();
