@@ -7,6 +7,7 @@
 
 mod allocator;
 mod cut;
+mod history;
 mod look;
 mod persistent;
 mod placement;
@@ -25,6 +26,7 @@ use spin::Mutex;
 
 pub(crate) use allocator::{Allocator, with_zone};
 pub(crate) use cut::Cut;
+pub(crate) use history::History;
 pub(crate) use persistent::{Breakage, open_persistent};
 pub(crate) use placement::Placement;
 pub(crate) use report::report_plan;
@@ -46,6 +48,8 @@ pub(crate) struct OpenZone {
 pub(crate) struct Store {
     /// Whether it was there before.
     pub(crate) how: How,
+    /// What the superblock told of the time before.
+    pub(crate) history: History,
     /// What the firmware says about it.
     pub(crate) persistent: Persistent,
     /// The superblock, to note an orderly end.

@@ -20,7 +20,7 @@ use record::{How, StageName};
 use spin::Mutex;
 
 use super::{
-    Allocator, Cut, OpenZone, Placement, Store,
+    Allocator, Cut, History, OpenZone, Placement, Store,
     look::look,
     placement::Tables,
     report::{report_inspected, report_opened},
@@ -306,6 +306,10 @@ impl Parts {
             persist.flush(first);
             persist.fence();
         }
+        let history = History {
+            last: media::last_mount(superblock),
+            now: P::DOMAIN,
+        };
         let opened = media::open(
             superblock,
             self.replica,
@@ -321,6 +325,7 @@ impl Parts {
                 Opened::Created => How::Created,
                 Opened::Recovered(_) => How::Recovered,
             },
+            history,
             persistent: *life.persistent,
             superblock: Mutex::new(superblock),
             cut: None,

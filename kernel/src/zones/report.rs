@@ -67,6 +67,9 @@ pub(super) fn report_inspected(
 /// Reports a zone that has been opened within `micros` microseconds.
 pub(super) fn report_opened(open: &OpenZone, how: Opened, micros: u64) {
     let stats = open.allocator.stats();
+    if let Some(store) = &open.store {
+        store.history.tell(open.name(), how);
+    }
     let (how, mended) = match how {
         Opened::Created => (How::Created, 0),
         Opened::Recovered(recovery) => (How::Recovered, recovery.mended),

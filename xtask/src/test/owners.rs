@@ -121,7 +121,12 @@ static TOKENS: [Trial; 4] = [
                     Crashes(1),
                 ],
             ),
-            step(Damage::None, USE, Ends::Pass, &[Recovered, HostJudged]),
+            step(
+                Damage::None,
+                USE,
+                Ends::Pass,
+                &[Recovered, HostJudged, Says(", closed in order, ")],
+            ),
         ],
     },
     Trial {
@@ -130,7 +135,16 @@ static TOKENS: [Trial; 4] = [
         table: None,
         steps: &[
             step(Damage::None, FORMAT, Ends::Pass, &[Created, HostJudged]),
-            step(Damage::First, USE, Ends::Pass, &[Recovered, HostJudged]),
+            step(
+                Damage::First,
+                USE,
+                Ends::Pass,
+                &[
+                    Recovered,
+                    HostJudged,
+                    Says("the superblock tells of no mount"),
+                ],
+            ),
             step(Damage::Last, USE, Ends::Pass, &[Recovered, HostJudged]),
             step(
                 Damage::Both,

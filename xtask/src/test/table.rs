@@ -201,7 +201,14 @@ pub(super) const TRIALS: &[Trial] = &[
             step(
                 "--quick --boot pvh --pmem-file {file}",
                 Ends::Pass,
-                &[Recovered, Crashes(1), HostJudged],
+                &[
+                    Recovered,
+                    Crashes(1),
+                    HostJudged,
+                    Says("pmem0: generation "),
+                    Says(", not closed, "),
+                    Says(" crashes before, last mounted as eadr"),
+                ],
             ),
         ],
     ),
