@@ -329,7 +329,6 @@ fn mounts_that_were_not_closed_are_counted() {
     );
 }
 
-/// Trap 6: nothing vouches for tables that are being overwritten.
 #[test]
 fn a_region_that_was_closed_has_nothing_to_mend_whatever_caches_lose() {
     for seed in 1..=32 {
@@ -348,6 +347,7 @@ fn a_region_that_was_closed_has_nothing_to_mend_whatever_caches_lose() {
     }
 }
 
+/// Trap 6: nothing vouches for tables that are being overwritten.
 #[test]
 fn a_replica_of_an_earlier_life_is_gone_before_the_tables_change() {
     let mut region = Region::ready();
