@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ongoing::Ongoing;
+use crate::{ongoing::Ongoing, workspace};
 
 use super::engine::{Found, Tally};
 
@@ -48,8 +48,11 @@ pub(super) fn published(ongoing: &Ongoing<All>, wanted: u64) -> String {
         return "Nothing was counted of this build yet.".into();
     };
     let faults: u64 = all.values().map(|counts| counts.faults).sum();
+    let commit = workspace::commit_of(&["kernel/libs", "Cargo.toml", "Cargo.lock"]);
+    let commit = commit.as_deref().unwrap_or("unknown");
     let mut text = format!(
-        "{days}: {} executions of {wanted}, {faults} panics or hangs.\n\n\
+        "Libraries of commit {commit}, {days}: {} executions of {wanted}, {faults} panics or \
+         hangs.\n\n\
          | target | executions | executions a second | edges | panics or hangs |\n\
          |---|--:|--:|--:|--:|\n",
         executions(all)
